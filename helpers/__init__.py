@@ -1,4 +1,4 @@
-"""What the four notebooks share: data to learn from (`data`), figures (`plotting`), and the checks of the exercises (`exercises`).
+"""What the notebooks share: data to learn from (`data`), figures (`plotting`), the checks of the exercises (`exercises`).
 
 The networks are not here: each lives in the notebook that explains it.
 """

