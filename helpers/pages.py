@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import html
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -60,6 +62,7 @@ def execute(path: Path, say=print):
         coalesce_streams=True,
         record_timing=False,
         on_cell_start=starting,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its remarks on how it talks to us are not the reader's concern
     )
     start = time.perf_counter()
     try:
@@ -81,6 +84,8 @@ def to_html(notebook, path: Path, mathjax: str = "mathjax") -> str:
     from jinja2 import DictLoader
     from nbconvert import HTMLExporter
 
+    notebook = copy.deepcopy(notebook)
+    notebook.cells[0].source = re.sub(r"\[!\[(Open in Colab)\]\([^)]*\)\]", r"[\1]", notebook.cells[0].source)  # its picture is elsewhere
     exporter = HTMLExporter(
         extra_loaders=[DictLoader({"page.html.j2": TEMPLATE})],
         template_file="page.html.j2",

@@ -44,7 +44,7 @@ def show(fig: Figure, alt: str) -> None:
     if data.figure_note:
         fig.text(0.995, 0.005, data.figure_note, ha="right", va="bottom", fontsize=8, style="italic")
     picture = io.BytesIO()
-    fig.savefig(picture, format="png", bbox_inches="tight", pil_kwargs={"optimize": True})
+    fig.savefig(picture, format="png", bbox_inches="tight")
     plt.close(fig)
     display(
         {"image/png": base64.b64encode(_fewer_colours(picture)).decode(), "text/plain": alt},
