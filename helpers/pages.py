@@ -85,7 +85,8 @@ def to_html(notebook, path: Path, mathjax: str = "mathjax") -> str:
     from nbconvert import HTMLExporter
 
     notebook = copy.deepcopy(notebook)
-    notebook.cells[0].source = re.sub(r"\[!\[(Open in Colab)\]\([^)]*\)\]", r"[\1]", notebook.cells[0].source)  # its picture is elsewhere
+    badge = r"\[!\[(Open in Colab)\]\([^)]*\)\]"  # its picture is elsewhere, so it becomes words
+    notebook.cells[0].source = re.sub(badge, r"[\1]", notebook.cells[0].source)
     exporter = HTMLExporter(
         extra_loaders=[DictLoader({"page.html.j2": TEMPLATE})],
         template_file="page.html.j2",

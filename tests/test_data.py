@@ -232,10 +232,23 @@ def corruptions(arrays):
     }
 
 
-@pytest.mark.parametrize("fault", [
-    "empty", "a page of HTML", "truncated", "one byte changed in the file", "one pixel changed", "a missing array", "an array too many",
-    "a wrong shape", "a wrong type", "a pickle inside", "a bomb by its header", "a bomb by its length",
-])  # fmt: skip
+FAULTS = (
+    "empty",
+    "a page of HTML",
+    "truncated",
+    "one byte changed in the file",
+    "one pixel changed",
+    "a missing array",
+    "an array too many",
+    "a wrong shape",
+    "a wrong type",
+    "a pickle inside",
+    "a bomb by its header",
+    "a bomb by its length",
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_bad_file_given_by_path_is_named_explained_and_left_alone(small, tmp_path, fault):
     body, reason = corruptions(small)[fault]
     path = write(tmp_path / "given.npz", body)
