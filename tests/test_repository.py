@@ -1,0 +1,134 @@
+"""The files around the notebooks agree with each other: README, requirements, workflows, CI."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from tests.conftest import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def requirements(name):
+    lines = [line.split("#")[0].strip() for line in text(name).splitlines()]
+    return {Requirement(line).name: Requirement(line).specifier for line in lines if line}
+
+
+def committed():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def readme_commands():
+    """The lines that the README gives to paste, for Linux and macOS, and for Windows."""
+    fences = re.findall(r"```(bash|powershell)\n(.*?)\n```", text("README.md"), re.DOTALL)
+    return [[command for shell, command in fences if shell == wanted] for wanted in ("bash", "powershell")]
+
+
+def test_the_readme_gives_two_commands_of_one_line_each_and_their_twins_for_windows():
+    unix, windows = readme_commands()
+    assert len(unix) == len(windows) == 2
+    for command, twin, runs in zip(unix, windows, ("helpers.pages", "pytest"), strict=True):
+        assert "\n" not in command + twin and "requirements.txt" in command and "requirements.txt" in twin
+        assert command.endswith(f"-m {runs}") and f"-m {runs} " in twin
+
+
+def test_ci_and_the_workflows_run_the_very_command_that_the_readme_gives():
+    (_, unix), (_, windows) = readme_commands()
+    jobs = yaml.safe_load(text(".github/workflows/tests.yml"))["jobs"].values()
+    runs = [step.get("run", "") for job in jobs for step in job["steps"]]
+    assert unix in runs and windows in runs
+    extraction = r"<!-- test command -->.*?^(python3 .*?)$"
+    assert re.search(extraction, text("README.md"), re.DOTALL | re.MULTILINE)[1] == unix
+    assert "<!-- test command -->" in text(".ci/run") and "README.md" in text(".ci/run")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_pin_actions_by_commit_and_may_only_read(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job and job["timeout-minutes"] <= 120
+        for step in job["steps"]:
+            assert "uses" not in step or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+            assert "${{" not in step.get("run", ""), "an expression in a script is an injection"
+
+
+def test_the_oldest_versions_are_the_lower_ends_of_the_ranges():
+    ranges, oldest = requirements("requirements.txt"), requirements("tests/oldest.txt")
+    assert set(ranges) == set(oldest)
+    for name, specifier in ranges.items():
+        (lower,) = [part.version for part in specifier if part.operator == ">="]
+        (pinned,) = [part.version for part in oldest[name]]
+        assert pinned.startswith(lower) and specifier.contains(pinned), name
+        assert any(part.operator == "<" for part in specifier), f"{name} has no upper end"
+
+
+def test_colabs_versions_lie_in_the_ranges():
+    ranges, colab = requirements("requirements.txt"), requirements("tests/colab.txt")
+    for name in set(ranges) & set(colab):
+        (pinned,) = [part.version for part in colab[name]]
+        assert ranges[name].contains(pinned), name
+
+
+def test_conda_takes_the_same_file():
+    assert {"pip": ["-r requirements.txt"]} in yaml.safe_load(text("environment.yml"))["dependencies"]
+
+
+def test_every_requirement_is_used():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in committed() if path.suffix in (".py", ".ipynb", ".toml"))
+    used = {
+        "tensorflow": "import tensorflow",
+        "keras": "keras",
+        "numpy": "import numpy",
+        "matplotlib": "import matplotlib",
+        "jupyter": "nbclient",
+        "nbval": "--nbval-lax",
+        "pytest": "import pytest",
+        "mlxtend": "mlxtend",
+        "jupyter-server-mathjax": "jupyter_server_mathjax",
+    }
+    assert set(requirements("requirements.txt")) == set(used)
+    assert all(word in sources for word in used.values())
+
+
+def test_python_s_range_is_said_in_one_way_everywhere():
+    assert 'requires-python = ">=3.10,<3.14"' in text("pyproject.toml")
+    assert "python>=3.10,<3.14" in text("environment.yml")
+    assert "Python 3.10 to 3.13" in text("README.md")
+
+
+def test_no_file_names_a_machine_or_a_package_registry():
+    registry = re.compile("pypi[.]org|pythonhosted|anaconda[.]org|npmjs")
+    for path in committed():
+        if path.suffix in (".png",):
+            continue
+        content = path.read_text(encoding="utf-8")
+        assert not registry.search(content), path.name
+        if path.name not in ("run", "test_repository.py"):
+            assert "../shared" not in content, path.name
+        if path.suffix != ".py":
+            assert not re.search(r"(?<![\w.~])/(root|work|home|tmp)/", content), path.name
+
+
+def test_what_is_made_is_ignored_by_git():
+    made = [".venv/x", "pages/index.html", "images/a.png", "notebooks/images/a.png", "data/mnist.npz", "data/mnist.bad"]
+    done = subprocess.run(["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.stdout.split() == made
+
+
+def test_every_test_says_in_words_what_is_true():
+    for path in (ROOT / "tests").glob("test_*.py"):
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert name.count("_") >= 4, f"{path.name}: {name}"
