@@ -1,0 +1,322 @@
+"""Notebook 04: the two halves of a step, the loop around them, the score, the walk, and the exercises' checks."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import exercises
+from helpers.data import one_hot
+
+
+@pytest.fixture(scope="module")
+def gan04(definitions):
+    return definitions("04_mnist_gan")
+
+
+@pytest.fixture(scope="module")
+def trained(gan04, sample):
+    """Twenty steps in one go, of a GAN with everything switched on; `.start` keeps all of its variables' first values."""
+    gan = gan04.GAN(sample.x_train, sample.y_train, penalty=0.05, average=0.9, seed=3)
+    gan.start = [variable.numpy() for variable in variables(gan)]
+    gan.train(20, batch_size=16, save_interval=1000, at_save=lambda epoch: None)
+    return gan
+
+
+def variables(gan):
+    models, optimizers = (gan.generator, gan.discriminator, gan.averaged), (gan.g_optimizer, gan.d_optimizer)
+    return [gan.steps_done, *(v for m in models for v in m.weights), *(v for o in optimizers for v in o.variables)]
+
+
+def weights(model):
+    return [np.array(weight) for weight in model.get_weights()]
+
+
+def equal(these, those):
+    return all(np.array_equal(a, b) for a, b in zip(these, those, strict=True))
+
+
+# --- the networks ---
+
+
+def test_the_networks_are_those_of_the_document(gan04):
+    gan = gan04.GAN(np.zeros((4, 28, 28), np.uint8))
+    widths = [layer.units for layer in gan.generator.layers if hasattr(layer, "units")]
+    assert widths == [256, 512, 1024, 784]
+    assert [layer.units for layer in gan.discriminator.layers if hasattr(layer, "units")] == [512, 256, 1]
+    assert {layer.momentum for layer in gan.generator.layers if hasattr(layer, "momentum")} == {0.8}
+    assert {round(layer.negative_slope, 6) for layer in gan.generator.layers if hasattr(layer, "negative_slope")} == {0.2}
+    assert (gan.z_dim, gan.img_shape) == (100, (28, 28, 1))
+    for optimizer in (gan.d_optimizer, gan.g_optimizer):
+        assert (round(float(optimizer.learning_rate), 7), optimizer.beta_1) == (2e-4, 0.5)
+
+
+def test_what_is_drawn_lies_between_minus_one_and_one(gan04):
+    drawn = np.asarray(gan04.build_generator()(np.random.default_rng(0).normal(size=(3, 100)).astype("float32")))
+    assert drawn.shape == (3, 28, 28, 1) and np.abs(drawn).max() <= 1
+
+
+# --- the two halves of a step ---
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize(("half", "moves"), [("discriminator_step", "discriminator"), ("generator_step", "generator")])
+def test_each_half_of_a_step_changes_its_own_network_and_leaves_the_other_bit_for_bit(gan04, sample, half, moves, labelled):
+    gan = gan04.GAN(sample.x_train, sample.y_train if labelled else None, penalty=0.05)
+    before = {name: weights(getattr(gan, name)) for name in ("discriminator", "generator")}
+    getattr(gan, half)(8)
+    for name, old in before.items():
+        assert equal(old, weights(getattr(gan, name))) == (name != moves), name
+
+
+def test_the_penalty_is_the_mean_squared_slope_at_real_images(gan04, sample):
+    """Of a linear discriminator w·x + b the slope is w everywhere, so the penalty λ|w|² pulls w by 2λw, and by nothing else."""
+    start, after = None, {}
+    for penalty in (0.0, 0.5):
+        gan = gan04.GAN(sample.x_train, penalty=penalty)
+        gan.discriminator = gan04.keras.Sequential(
+            [gan04.keras.Input((28, 28, 1)), gan04.keras.layers.Flatten(), gan04.keras.layers.Dense(1)]
+        )
+        gan.d_optimizer = gan04.keras.optimizers.SGD(0.1)
+        start = weights(gan.discriminator)[0]
+        gan.discriminator_step(8)
+        after[penalty] = weights(gan.discriminator)[0]
+    assert np.allclose(after[0.0] - after[0.5], 0.1 * 0.5 * 2 * start, atol=1e-6)
+
+
+def test_the_average_holds_the_running_mean_of_all_weights_the_moving_statistics_too(gan04, sample):
+    gan = gan04.GAN(sample.x_train, average=0.9)
+    mean = weights(gan.generator)
+    for _ in range(3):
+        gan.generator_step(8)
+        mean = [0.9 * old + 0.1 * new for old, new in zip(mean, weights(gan.generator), strict=True)]
+    assert len(gan.averaged.weights) > len(gan.averaged.trainable_weights)
+    for ours, right in zip(weights(gan.averaged), mean, strict=True):
+        assert np.allclose(ours, right, atol=1e-6)
+
+
+# --- the loop ---
+
+
+def test_an_interrupted_training_goes_on_to_the_same_numbers(trained):
+    right = [variable.numpy() for variable in variables(trained)]
+    for variable, value in zip(variables(trained), trained.start, strict=True):
+        variable.assign(value)
+    assert trained.epoch == 0
+
+    def interrupt(epoch):
+        if epoch == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained.train(20, batch_size=16, save_interval=4, at_save=interrupt)
+    assert trained.epoch == 12
+    trained.train(20 - trained.epoch, batch_size=16, save_interval=1000, at_save=lambda epoch: None)
+    assert trained.epoch == 20
+    assert equal(right, [variable.numpy() for variable in variables(trained)])
+
+
+def test_training_moves_both_networks_and_reports_finite_losses(gan04, trained):
+    fresh = gan04.GAN(np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8), seed=3)
+    assert not equal(weights(fresh.discriminator), weights(trained.discriminator))
+    assert not equal(weights(fresh.generator), weights(trained.generator))
+    assert trained.epoch == 20 and np.isfinite(trained.history).all()
+
+
+def test_train_saves_a_grid_of_five_by_five_every_save_interval(gan04, sample, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    gan = gan04.GAN(sample.x_train)
+    gan.train(epochs=5, batch_size=8, save_interval=2)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["mnist_0.png", "mnist_2.png", "mnist_4.png"]
+    with Image.open(tmp_path / "images" / "mnist_4.png") as image:
+        assert image.size == (140, 140)
+
+
+def test_a_saved_generator_loads_again_and_draws_the_same(gan04, trained, tmp_path):
+    trained.averaged.save(tmp_path / "generator.keras")
+    loaded = gan04.keras.models.load_model(tmp_path / "generator.keras")
+    inputs = [np.random.default_rng(0).normal(size=(2, 100)).astype("float32"), one_hot(np.array([3, 8]))]
+    assert np.array_equal(loaded(inputs, training=False), trained.averaged(inputs, training=False))
+
+
+def test_the_classic_arrangement_really_freezes_the_discriminator(gan04):
+    keras = gan04.keras
+    discriminator = keras.Sequential([gan04.build_discriminator(), keras.layers.Activation("sigmoid")])
+    discriminator.compile(loss="binary_crossentropy", optimizer="adam")
+    discriminator.trainable = False
+    before = weights(discriminator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        discriminator.train_on_batch(np.zeros((4, 28, 28, 1), "float32"), np.ones((4, 1)))
+    assert equal(before, weights(discriminator))
+
+
+# --- the score ---
+
+
+def test_the_frechet_distance_is_right_where_the_answer_is_known(gan04):
+    rng = np.random.default_rng(0)
+    cloud = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
+    assert gan04.frechet(cloud, cloud) == pytest.approx(0, abs=1e-6)
+    assert gan04.frechet(cloud, cloud + np.eye(6)[2] * 5) == pytest.approx(25)
+    assert gan04.frechet(cloud, 3 * (cloud - cloud.mean(0)) + cloud.mean(0)) == pytest.approx(4 * np.trace(np.cov(cloud.T)))
+    other = rng.normal(size=(500, 6))
+    assert gan04.frechet(cloud, other) == pytest.approx(gan04.frechet(other, cloud))
+
+
+def test_the_frechet_distance_of_one_direction_is_that_of_two_bell_curves(gan04):
+    a, b = np.random.default_rng(1).normal(size=(2, 400, 1)) * [[[2.0]], [[0.5]]]
+    padded = [np.c_[cloud, np.zeros(400)] for cloud in (a, b)]      # the second direction is the same in both
+    right = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
+    assert gan04.frechet(*padded) == pytest.approx(right)
+
+
+def test_the_root_of_a_matrix_times_itself_is_the_matrix(gan04):
+    half = np.random.default_rng(0).normal(size=(5, 5))
+    root = gan04.root_of(half @ half.T)
+    assert np.allclose(root @ root, half @ half.T) and np.allclose(root, root.T)
+
+
+def test_the_effective_number_of_digits_is_ten_at_most_and_one_at_least(gan04):
+    assert gan04.shares_of(np.arange(1000) % 10)[1] == pytest.approx(10)
+    assert gan04.shares_of(np.full(50, 7))[1] == pytest.approx(1)
+    assert gan04.shares_of(np.array([0, 1, 0, 1]))[1] == pytest.approx(2)
+
+
+# --- drawing and walking ---
+
+
+def test_draw_writes_each_digit_that_is_asked_for_in_one_hand(gan04, trained, monkeypatch):
+    asked = []
+
+    def generator(inputs, training):
+        asked.append(inputs)
+        return trained.averaged(inputs, training=training)
+
+    monkeypatch.setitem(gan04.draw.__globals__, "conditional_generator", generator)
+    picture = gan04.draw("2026", seed=1)
+    assert picture.shape == (28, 4 * 28)
+    hand, labels = asked[0]
+    assert labels.argmax(axis=1).tolist() == [2, 0, 2, 6]
+    assert (hand == hand[0]).all()
+    assert gan04.draw(7, seed=1).shape == (28, 28)
+
+
+@pytest.mark.parametrize("wrong", ["", "cat", "-1", "1.5", "2²", "٣", " 7", None, True])
+def test_draw_refuses_in_words_what_is_not_made_of_digits(gan04, wrong):
+    with pytest.raises(ValueError, match="expected one or more digits from 0 to 9"):
+        gan04.draw(wrong)
+
+
+def test_the_spherical_way_begins_and_ends_right_and_keeps_to_the_shell(gan04):
+    start, end = np.random.default_rng(0).normal(size=(2, 100))
+    end *= np.linalg.norm(start) / np.linalg.norm(end)
+    assert np.allclose(gan04.slerp(start, end, 0), start) and np.allclose(gan04.slerp(start, end, 1), end)
+    for t in (0.2, 0.5, 0.9):
+        assert np.linalg.norm(gan04.slerp(start, end, t)) == pytest.approx(np.linalg.norm(start))
+    assert np.allclose(gan04.slerp(start, start, 0.3), start)
+
+
+def test_the_bell_games_optimal_discriminator_is_one_half_where_the_curves_agree(gan04):
+    x = np.linspace(-3, 3, 601)
+    density = gan04.bell(x, 0.5, 1.5)
+    assert np.all(density / (density + gan04.bell(x, 0.5, 1.5)) == 0.5)
+    assert np.trapezoid(gan04.bell(x, 0, 0.4), x) == pytest.approx(1, abs=1e-6) if hasattr(np, "trapezoid") else True
+
+
+# --- the exercises' checks ---
+
+
+def softplus(a):
+    return np.logaddexp(0, a)
+
+
+def plain_average(values, momentum, divide=True):
+    mean = 0.0
+    for value in values:
+        mean = momentum * mean + (1 - momentum) * value
+    return mean / (1 - momentum ** len(values)) if divide else mean
+
+
+def redrawn(n, limit, rng):
+    noise = rng.normal(size=(n, 100))
+    while (far := np.abs(noise) > limit).any():
+        noise[far] = rng.normal(size=far.sum())
+    return noise
+
+
+def crash(*_):
+    raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        ("check_generator_loss", lambda a: softplus(-a).mean(), "Right. "),
+        ("check_generator_loss", lambda a: softplus(a).mean(), "the sign of the logit"),
+        ("check_generator_loss", lambda a: -softplus(a).mean(), "flat where every fake is recognised"),
+        ("check_generator_loss", lambda a: -softplus(-a).mean(), "the loss is -log D"),
+        ("check_generator_loss", lambda a: softplus(-a).sum(), "the sum, not the mean"),
+        ("check_generator_loss", lambda a: softplus(-a), "expected one number"),
+        ("check_generator_loss", lambda a: -np.log(a).mean(), "as if they were probabilities"),
+        ("check_generator_loss", lambda a: -np.log(1 / (1 + np.exp(-a))).mean(), "rounded before its logarithm"),
+        ("check_running_average", plain_average, "Right. "),
+        ("check_running_average", lambda v, m: plain_average(v, m, divide=False), "cold start"),
+        ("check_running_average", lambda v, m: plain_average(v, 1 - m), "exchanged"),
+        ("check_running_average", lambda v, m: plain_average(v, m, divide=False) / (1 - m), "to the power of"),
+        ("check_running_average", lambda v, m: np.mean(v), "the plain mean"),
+        ("check_truncated_noise", redrawn, "Right. "),
+        ("check_truncated_noise", lambda n, limit, rng: rng.normal(size=(n, 100)), "still a number of size"),
+        ("check_truncated_noise", lambda n, limit, rng: np.clip(rng.normal(size=(n, 100)), -limit, limit), "they were cut off"),
+        ("check_truncated_noise", lambda n, limit, rng: rng.uniform(-limit, limit, (n, 100)), "its spread is"),
+        ("check_truncated_noise", lambda n, limit, rng: redrawn(n, limit, rng).T, "expected noise of shape"),
+    ],
+)
+def test_the_checks_accept_what_is_right_and_name_the_known_mistakes(check, answer, said, capsys):
+    right = getattr(exercises, check)(answer)
+    out = capsys.readouterr().out
+    assert said in out and out.count("\n") == 1
+    assert right == said.startswith("Right")
+
+
+def test_the_check_of_the_inverse_accepts_the_noise_and_refuses_pictures_and_a_changed_generator(gan04, capsys):
+    class Linear:
+        """A generator that can be inverted by hand."""
+
+        def __init__(self):
+            self.matrix = np.random.default_rng(0).normal(size=(100, 784)).astype("float32")
+
+        def __call__(self, noise, training):
+            return (np.asarray(noise) @ self.matrix).reshape(-1, 28, 28, 1)
+
+        def get_weights(self):
+            return [self.matrix.copy()]
+
+        def set_weights(self, new):
+            self.matrix = new[0]
+
+    generator = Linear()
+
+    def invert(pictures, generator):
+        return pictures.reshape(-1, 784) @ np.linalg.pinv(generator.matrix)
+
+    def cheat(pictures, generator):
+        generator.matrix *= 2
+        return invert(pictures, generator)
+
+    assert exercises.check_inversion(invert, generator) is True
+    assert exercises.check_inversion(lambda pictures, generator: pictures, generator) is False
+    assert exercises.check_inversion(cheat, generator) is False
+    assert exercises.check_inversion(lambda pictures, generator: np.zeros((8, 100)), generator) is False
+    said = capsys.readouterr().out
+    for part in ("Right.", "you returned pictures", "the generator has changed", "mean squared difference"):
+        assert part in said
+
+
+@pytest.mark.parametrize("check", ["check_generator_loss", "check_running_average", "check_truncated_noise"])
+def test_the_checks_say_when_nothing_is_written_and_survive_a_crash(check, capsys):
+    assert getattr(exercises, check)(lambda *_: ...) is None
+    assert getattr(exercises, check)(crash) is False
+    said = capsys.readouterr().out
+    assert said == "Not written yet.\nNot yet: your code stopped with ZeroDivisionError: division by zero\n"
