@@ -566,7 +566,7 @@ def check_distance(your_two_memories: Callable) -> bool | None:
         if np.allclose(h[:, 1], speed) and np.allclose(h[1:, 0], distance[:-1]):
             return "the distance is one step late: it adds the old speed. Put v_t = v_(t-1) + x_t into the equation of s_t."
         if np.allclose(h[:, 1], speed) and np.allclose(h[:, 0], speed):
-            return "both memories hold the speed: nothing flows from v to s."
+            return "both memories hold the speed: s must keep what it has, and take up v as well."
         if not np.allclose(h[:, 1], speed):
             return f"the speed is wrong: after accelerations {x[0]:.2f} and {x[1]:.2f} it is {speed[1]:.2f}, and yours {h[1, 1]:.2f}."
         return f"the speed is right, the distance is not: after two steps it is {distance[1]:.2f}, and yours {h[1, 0]:.2f}."
