@@ -385,7 +385,9 @@ def check_relu_gradients(your_relu_gradients: Callable[..., Any]) -> bool | None
         return {"dE_dWyx": dE_dYin @ Xout.T / n, "dE_dWzy": dE_dZin @ (Yout if rectified else Yin).T / n}
 
     mistakes = {
-        "the bug is still there: what has been through ReLU is never below 0, so `>= 0` is always true.": gradients(lambda Yin: 1.0),
+        "the bug is still there: what has been through ReLU is never below 0, so `>= 0` is always true.": gradients(
+            lambda Yin: 1.0
+        ),
         "both are n times too large: the error is a mean over the n samples.": gradients(n=1),
         "the factor is ReLU's slope (0 or 1), not its output.": gradients(lambda Yin: np.maximum(Yin, 0)),
         "the wrong half is held back: the slope is 1 where something came through.": gradients(lambda Yin: Yin <= 0),
