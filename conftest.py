@@ -7,13 +7,24 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import nbval.plugin
 import pytest
 
-ROOT = Path(__file__).resolve().parent
 SCRATCH = Path(tempfile.mkdtemp(prefix="four-networks-"))
-IMAGES = ROOT / "notebooks" / "images"  # where notebook 04 draws, in its working folder
 
 failed_notebooks: set[str] = set()
+working_folders: list[str] = []
+
+
+class KernelInAFolderOfItsOwn(nbval.plugin.RunningKernel):
+    """nbval's kernel, started below notebooks/ and not in it: what a notebook writes never meets what a reader keeps there."""
+
+    def __init__(self, kernel_name: str, cwd: str | None = None, **options) -> None:
+        working_folders.append(tempfile.mkdtemp(prefix=".run-", dir=cwd))
+        super().__init__(kernel_name, cwd=working_folders[-1], **options)
+
+
+nbval.plugin.RunningKernel = KernelInAFolderOfItsOwn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,20 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    session.images_before = set(IMAGES.glob("*")) if IMAGES.exists() else None
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(SCRATCH, ignore_errors=True)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    before = session.images_before
-    for path in set(IMAGES.glob("*")) - (before or set()):
-        path.unlink()
-    if before is None and IMAGES.exists():
-        IMAGES.rmdir()
+    for folder in (SCRATCH, *working_folders):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_cell(item: pytest.Item) -> bool:
