@@ -164,7 +164,7 @@ def check_inversion(your_noise_for: Callable, generator: Callable) -> bool | Non
 
 def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | None:
     """Notebook 02: how many places a window has."""
-    cases = [(28, 3, 1, "valid"), (28, 3, 1, "same"), (12, 2, 3, "valid"), (11, 2, 3, "same"), (10, 4, 3, "valid"), (7, 7, 2, "valid")]
+    cases = [(28, 3, 1, "valid"), (28, 3, 1, "same"), (12, 2, 3, "valid"), (11, 2, 3, "same"), (7, 7, 2, "valid")]
 
     def right(size: int, kernel: int, stride: int, padding: str) -> int:
         return (size - kernel) // stride + 1 if padding == "valid" else -(-size // stride)
@@ -175,25 +175,29 @@ def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | 
 
     def verdict(results: list) -> str | None:
         mistakes = {
-            'under "valid" the window also stands at the very start: add one.': lambda m, k, s, p: (m - k) // s if p == "valid" else None,
+            'under "valid" the window also stands at the very start: add one.': (
+                lambda m, k, s, p: (m - k) // s if p == "valid" else None
+            ),
             'under "valid" the last window must end inside the picture: round down.': (
                 lambda m, k, s, p: -(-(m - k) // s) + 1 if p == "valid" else None
             ),
             "the stride is forgotten.": lambda m, k, s, p: m - k + 1 if p == "valid" else m,
-            'under "same" a place that doesn\'t fill a whole stride counts too: round up.': lambda m, k, s, p: m // s if p == "same" else None,
+            'under "same" a place that doesn\'t fill a whole stride counts too: round up.': (
+                lambda m, k, s, p: m // s if p == "same" else None
+            ),
             "the padding is forgotten.": lambda m, k, s, p: (m - k) // s + 1,
         }
-        wrong = [case for case, result in zip(cases, results, strict=True) if result != right(*case)]
+        wrong = {case: result for case, result in zip(cases, results, strict=True) if result != right(*case)}
         if not wrong:
             if all(float(result).is_integer() for result in results):
                 return None
             return "expected whole numbers."
         for message, mistake in mistakes.items():
-            told = [(case, mistake(*case)) for case in wrong]
-            if all(value == result for (case, value), result in zip(told, [results[cases.index(case)] for case in wrong], strict=True)):
+            if all(mistake(*case) == result for case, result in wrong.items()):
                 return message
-        case = wrong[0]
-        return f"for size {case[0]}, kernel {case[1]}, stride {case[2]}, {case[3]!r} you get {results[cases.index(case)]}; it is {right(*case)}."
+        (size, kernel, stride, padding), result = next(iter(wrong.items()))
+        it_is = right(size, kernel, stride, padding)
+        return f"for size {size}, kernel {kernel}, stride {stride}, {padding!r} you get {result}; it is {it_is}."
 
     return judge(answer, verdict, "28 pixels under a window of 3 have 26 places, and 28 if zeros are laid around.")
 
@@ -239,7 +243,8 @@ def check_fold(your_fold: Callable[..., Any]) -> bool | None:
     """Notebook 02: a batch normalisation folded into the convolution before it."""
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(3, 3, 4, 4)), rng.normal(size=4)
-    gamma, beta, mean, variance, epsilon = rng.uniform(0.5, 2, 4), rng.normal(size=4), rng.normal(size=4), rng.uniform(0.1, 3, 4), 0.1
+    gamma, beta, mean = rng.uniform(0.5, 2, 4), rng.normal(size=4), rng.normal(size=4)
+    variance, epsilon = rng.uniform(0.1, 3, 4), 0.1
 
     def folded(factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return kernel * factor, (bias - mean) * factor + beta

@@ -1,0 +1,196 @@
+"""Any picture of a digit becomes what MNIST would have made of it, or is refused in words."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.pictures import PictureError, centre, find_ink, prepare, read
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def digits(sample):
+    return sample.x_test[:40]
+
+
+def alike(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+def large(digit, side=160):
+    """The digit as a grey picture, (side, side) in [0, 1], ink 1."""
+    return np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) / 255
+
+
+RNG = np.random.default_rng(0)
+ACROSS = np.linspace(0.4, 1, 160)[None, :] * np.linspace(1, 0.7, 160)[:, None]
+GUISES = {
+    "light on dark": lambda d: large(d),
+    "dark on light": lambda d: 1 - large(d),
+    "8 bits": lambda d: np.uint8(255 * large(d)),
+    "16 bits": lambda d: np.uint16(65535 * large(d)),
+    "12 of 16 bits": lambda d: np.uint16(4095 * large(d)),
+    "floats up to 255": lambda d: 255 * large(d),
+    "black or white": lambda d: large(d) > 0.5,
+    "one channel": lambda d: large(d)[..., None],
+    "coloured": lambda d: np.stack([0.8 - 0.6 * large(d), 0.8 - 0.2 * large(d), 0.4 + 0.4 * large(d)], axis=-1),
+    "red on green of the same brightness": lambda d: np.stack([large(d), 0.51 * (1 - large(d)), 0 * large(d)], axis=-1),
+    "black on nothing": lambda d: np.stack([0 * large(d), large(d)], axis=-1),
+    "white on nothing": lambda d: np.stack([np.ones((160, 160))] * 3 + [large(d)], axis=-1),
+    "faint": lambda d: 0.8 - 0.06 * large(d),
+    "noisy": lambda d: 0.2 + 0.6 * large(d) + RNG.normal(0, 0.2, (160, 160)),
+    "unevenly lit": lambda d: (1 - 0.6 * large(d)) * ACROSS,
+    "off-centre": lambda d: np.pad(1 - large(d, 80), [(0, 90), (100, 10)], constant_values=1),
+    "wide": lambda d: np.pad(1 - large(d, 80), [(30, 30), (200, 60)], constant_values=1),
+    "small": lambda d: np.asarray(Image.fromarray(d).resize((20, 20), Image.Resampling.BOX)),
+    "MNIST's own": lambda d: d,
+}
+
+
+@pytest.mark.parametrize("guise", GUISES)
+def test_a_digit_comes_out_as_mnist_has_it_in_whatever_guise(guise, digits):
+    likeness = []
+    for digit in digits:
+        prepared = prepare(GUISES[guise](digit))
+        assert prepared.shape == (28, 28) and prepared.dtype == np.float32
+        assert prepared.min() >= 0 and prepared.max() <= 1
+        likeness.append(alike(prepared, digit))
+    assert np.median(likeness) > 0.84 and np.mean(np.array(likeness) > 0.6) >= 0.95, sorted(likeness)[:5]
+
+
+def test_mnist_s_own_images_come_out_nearly_as_they_went_in(digits):
+    assert np.median([alike(prepare(digit), digit) for digit in digits]) > 0.99
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
+def test_pil_images_of_every_kind_are_read(mode, digits):
+    grey = Image.fromarray(np.uint8(255 * (1 - large(digits[0]))))
+    if mode == "I;16":
+        image = Image.fromarray(np.uint16(grey) * np.uint16(257))
+    else:
+        image = grey.convert(mode)
+    assert image.mode == mode
+    assert alike(prepare(image), digits[0]) > 0.75  # dithered to black and white it is rough
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "tiff", "webp"])
+def test_files_are_read_by_path_and_by_text(suffix, digits, tmp_path):
+    path = tmp_path / f"digit.{suffix}"
+    Image.fromarray(np.uint8(255 * (1 - large(digits[0])))).save(path)
+    assert alike(prepare(path), digits[0]) > 0.85
+    np.testing.assert_array_equal(prepare(str(path)), prepare(path))
+
+
+def test_a_photo_that_was_taken_sideways_is_turned(digits, tmp_path):
+    turned = Image.fromarray(np.uint8(255 * (1 - large(digits[0])))).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    turned.save(tmp_path / "photo.jpg", exif=exif)
+    assert alike(prepare(tmp_path / "photo.jpg"), digits[0]) > 0.85
+
+
+def test_specks_are_left_out(digits):
+    picture = np.pad(1 - large(digits[0]), 40, constant_values=1)
+    for row, column in [(5, 5), (230, 10), (10, 220)]:
+        picture[row : row + 3, column : column + 3] = 0
+    assert alike(prepare(picture), digits[0]) > 0.85
+
+
+def test_a_thin_pen_is_thickened():
+    picture = np.ones((400, 400))
+    picture[60:340, 199:201] = 0
+    prepared = prepare(picture)
+    assert 1.5 <= prepared[14].sum() <= 4
+
+
+def test_centring_is_that_of_mnist():
+    ink = np.zeros((40, 60))
+    ink[3:13, 40:44] = 1
+    centred = centre(ink)
+    rows, columns = np.flatnonzero(centred.any(axis=1)), np.flatnonzero(centred.any(axis=0))
+    assert len(rows) == 20 and len(columns) == 8
+    mass = [float((centred.sum(axis=1 - axis) * np.arange(28)).sum() / centred.sum()) for axis in (0, 1)]
+    assert np.abs(np.array(mass) - 14).max() <= 0.51
+
+
+def test_the_picture_is_left_as_it_was(digits):
+    picture = 1 - large(digits[0])
+    before = picture.copy()
+    prepare(picture)
+    np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        np.zeros((50, 50)),
+        np.full((28, 28), 255, np.uint8),
+        np.random.default_rng(0).random((28, 28)),
+        np.random.default_rng(0).normal(0.5, 0.1, (300, 200)),
+        np.linspace(0, 1, 2500).reshape(50, 50),
+        ACROSS,
+        np.full((40, 40, 4), 0.5),
+    ],
+    ids=["black", "white", "noise", "a large noise", "a gradient", "uneven light", "half transparent"],
+)
+def test_a_blank_picture_is_refused(blank):
+    with pytest.raises(PictureError, match="blank"):
+        prepare(blank)
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (None, "expected a path, a PIL image or an array, got NoneType"),
+        (7, "expected a path, a PIL image or an array, got int"),
+        (np.full((28, 28), np.nan), "expected finite numbers"),
+        (np.full((28, 28), np.inf), "expected finite numbers"),
+        (np.zeros(784), r"expected an array of shape .* got \(784,\)"),
+        (np.zeros((28, 28, 7)), r"got \(28, 28, 7\)"),
+        (np.zeros((2, 28, 28, 1)), r"got \(2, 28, 28, 1\)"),
+        (np.zeros((0, 28)), "got 28 by 0"),
+        (np.zeros((3, 3)), "at least 5 by 5 pixels"),
+        (np.zeros((28, 28), complex), "array of numbers, got complex"),
+        (np.full((28, 28), "ink"), "array of numbers"),
+        (np.full((28, 28), None), "array of numbers, got object"),
+        ([[1, 2], [3]], "different lengths"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_words(picture, message):
+    with pytest.raises(PictureError, match=message):
+        prepare(picture)
+
+
+def test_a_missing_a_broken_and_a_false_file_are_refused_by_name(tmp_path):
+    with pytest.raises(PictureError, match="none.png: expected a picture, but there is no such file"):
+        read(tmp_path / "none.png")
+    with pytest.raises(PictureError, match="this is a folder"):
+        read(tmp_path)
+    (tmp_path / "text.png").write_text("I am no picture")
+    with pytest.raises(PictureError, match="text.png: expected a picture .* holds none"):
+        read(tmp_path / "text.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)).save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(PictureError, match="cut.png: expected a whole picture"):
+        read(tmp_path / "cut.png")
+
+
+def test_a_picture_error_is_a_value_error():
+    assert issubclass(PictureError, ValueError)
+    with pytest.raises(ValueError, match="no ink"):
+        centre(np.zeros((9, 9)))
+    with pytest.raises(ValueError, match="blank"):
+        find_ink(np.zeros((9, 9, 3)))
+
+
+def test_importing_and_using_it_needs_neither_tensorflow_nor_scipy_nor_pandas():
+    code = (
+        "import sys, numpy as np; from helpers.pictures import prepare; p = np.ones((50, 50)); p[10:40, 20:28] = 0; prepare(p);"
+        "print([m for m in ('tensorflow', 'keras', 'scipy', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
