@@ -198,7 +198,7 @@ def _reduce(values: np.ndarray) -> np.ndarray:
 
 
 def _paper(colours: np.ndarray) -> np.ndarray:
-    """The paper's colour everywhere: a quadratic surface through most pixels, above all the rim's, by least absolute differences."""
+    """The paper's colour everywhere: a quadratic surface, by least absolute differences, mostly on the rim."""
     height, width, _ = colours.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)

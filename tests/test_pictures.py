@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 @pytest.fixture(scope="module")
 def digits(sample):
-    return sample.x_test[:40]
+    return sample.x_test[:20]
 
 
 def alike(one, other):
