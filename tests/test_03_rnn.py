@@ -278,7 +278,8 @@ def find_factor(x, y):
         (lambda x, y: -1 / np.log(find_factor(x, y)), "1/e"),
         (lambda x, y: 1 / (1 - find_factor(x, y)), "1/e"),
         (lambda x, y: round(np.log(0.5) / np.log(find_factor(x, y))), "rounded"),
-        (lambda x, y: 3.0, "for U = 0.9 you return 3 steps"),
+        (lambda x, y: 3.0, "for U = 0.5 you return 3 steps, and it is 1."),
+        (lambda x, y: np.array([6.58]), "return one number, not an array of shape (1,)"),
     ],
 )
 def test_the_check_of_the_half_life_names_the_mistake(capsys, answer, message):
@@ -336,6 +337,7 @@ def test_the_check_of_the_last_gradient_names_the_mistake(capsys, nb):
         (lambda *a: right(*a) / 7, "you divide by the number of steps"),
         (lambda *a: right(*a) + [0, 0, 1], "dL/db differs from finite differences"),
         (lambda *a: right(*a)[:2], "expected three derivatives"),
+        (lambda *a: (0.1, right(*a)), "without the loss"),
     ):
         verdict, text = said(capsys, check_last_gradient, answer)
         assert verdict is False and text.startswith("Not yet: ") and message in text, text
