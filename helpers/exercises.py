@@ -25,7 +25,10 @@ def judge(answer: Callable[[], Any], verdict: Callable[[Any], str | None], prais
     if result is None or result is ...:
         print("Not written yet.")
         return None
-    mistake = verdict(result)
+    try:
+        mistake = verdict(result)
+    except Exception as error:  # an answer of another kind than was asked for, which can't be compared
+        mistake = f"that is not what was asked for: {error}. Are parentheses missing after a method?"
     print(f"Not yet: {mistake}" if mistake else f"Right. {praise}")
     return not mistake
 

@@ -453,3 +453,9 @@ def deep_answer(bends="zyh", n=None, twice=False, flip="", reverse=False):
 def test_the_check_of_the_second_hidden_layer_names_the_mistake(answer, message, capsys):
     assert exercises.check_deep_gradients(answer) is (message == "Right.")
     assert message in said(capsys)
+
+
+def test_a_check_survives_an_answer_that_cannot_be_compared(capsys):
+    assert exercises.check_bias_gradients(lambda y, z: (y.mean, z.mean)) is False
+    assert "parentheses" in capsys.readouterr().out
+    assert exercises.check_dtanh(lambda o: [None] * 7) is False
