@@ -40,7 +40,7 @@ def equal(these, those):
 # --- the networks ---
 
 
-def test_the_networks_are_those_of_the_document(gan04):
+def test_the_networks_are_those_of_the_classic_program(gan04):
     gan = gan04.GAN(np.zeros((4, 28, 28), np.uint8))
     widths = [layer.units for layer in gan.generator.layers if hasattr(layer, "units")]
     assert widths == [256, 512, 1024, 784]
