@@ -262,19 +262,28 @@ def _download() -> dict[str, np.ndarray] | None:
 def _fetch(url: str, deadline: float) -> bytes:
     """The body of `url`. It is read in a thread of its own, so that neither a slow name look-up nor a stall can hold us."""
     pieces: queue.Queue = queue.Queue()
+    given_up = threading.Event()
 
     def read():
         try:
             request = Request(url, headers={"User-Agent": "four-networks"})
             with urlopen(request, timeout=STALL_SECONDS) as response:
                 pieces.put(int(response.headers.get("Content-Length") or 0))
-                while piece := response.read(1 << 16):
+                while not given_up.is_set() and (piece := response.read(1 << 16)):
                     pieces.put(piece)
             pieces.put(None)
         except Exception as error:  # told to the caller, who decides
             pieces.put(error)
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=read, daemon=True, name=f"reading {url}").start()
+    try:
+        return _collect(pieces, deadline)
+    finally:
+        given_up.set()  # or an endless answer would go on filling the memory
+
+
+def _collect(pieces: queue.Queue, deadline: float) -> bytes:
+    """Put together what the reading thread hands over: the length, the pieces, and None at the end, or an exception."""
     body, total, patience, shown = bytearray(), None, FIRST_BYTE_SECONDS, 0.0
     while True:
         try:

@@ -347,7 +347,7 @@ def half_life(x, y):
     return np.log(0.5) / np.log(find_factor(x, y))
 
 
-def test_right_answers_pass(capsys, nb):
+def test_the_right_answers_pass_their_checks(capsys, nb):
     for check, answer in (
         (check_average, lambda: (0.1, 0.9, 0)),
         (check_half_life, half_life),

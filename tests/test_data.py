@@ -363,11 +363,23 @@ def test_no_room_or_no_permission_to_keep_a_download_is_told_and_not_fatal(small
     assert "could not be kept" in capsys.readouterr().out
 
 
+def test_a_mirror_that_was_given_up_is_read_no_further(small, monkeypatch, mirror):
+    monkeypatch.setattr(data, "LARGEST_DOWNLOAD", 2**20)
+    url = mirror("/endless.npz", endless)
+    with pytest.raises(DataError, match="and no end"):
+        data._fetch(url, time.monotonic() + 10)
+    end = time.monotonic() + 5
+    while any(thread.name == f"reading {url}" for thread in threading.enumerate()):
+        assert time.monotonic() < end, "the thread goes on reading"
+        time.sleep(0.01)
+
+
 CHILD = """
-import sys
+import signal, sys
 from pathlib import Path
 import numpy as np
 from helpers import data
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
 arrays = dict(np.load(sys.argv[1]))
 data.ARRAYS = {name: (array.shape, data._sha256(array)) for name, array in arrays.items()}
 data.DATA_FOLDER, data.MIRRORS = Path(sys.argv[2]), (sys.argv[3],)

@@ -108,7 +108,7 @@ def test_python_s_range_is_said_in_one_way_everywhere():
 
 
 def test_no_file_names_a_machine_or_a_package_registry():
-    registry = re.compile("pypi[.]org|pythonhosted|anaconda[.]org|npmjs")
+    registry = re.compile("pypi[.]org|python[h]osted|anaconda[.]org|npm[j]s")
     for path in committed():
         if path.suffix in (".png",):
             continue
