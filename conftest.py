@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[name] = str(SCRATCH / name.lower())
         Path(os.environ[name]).mkdir(exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say how much memory the largest kernel took, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    if working_folders:
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        terminalreporter.write_line(f"peak memory of the largest kernel: {peak / 1e9:.1f} GB")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

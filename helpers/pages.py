@@ -70,6 +70,10 @@ def execute(path: Path, say=print):
     finally:
         say("", flush=True)
     say(f"{path.stem}: done in {time.perf_counter() - start:.0f} s", flush=True)
+    for cell in notebook.cells:  # a widget lives with its kernel; what stays is the sentence in its place
+        for output in cell.get("outputs", []):
+            for part in ("data", "metadata"):
+                output.get(part, {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
