@@ -38,7 +38,7 @@ def judge(answer: Callable[[], Any], verdict: Callable[[Any], str | None], prais
 
 def check_generator_loss(your_loss: Callable) -> bool | None:
     """Is it the mean of -log D on logits, also where D is zero to the computer?"""
-    logits = np.array([[-2.0], [0.0], [0.5], [3.0]])
+    logits = np.array([[-2.0, 0.0], [0.5, 3.0]])
     right = float(np.mean(np.logaddexp(0, -logits)))
 
     def answer():
@@ -55,7 +55,8 @@ def check_generator_loss(your_loss: Callable) -> bool | None:
             (real_side, "this is -log(1 - D), the discriminator's loss on drawn pictures: check the sign of the logit."),
             (-real_side, "this is log(1 - D), the game's own loss, flat where every fake is recognised. -log D is asked for."),
             (-right, "the sign is wrong: log D is negative, the loss is -log D."),
-            (right * len(logits), "this is the sum, not the mean."),
+            (right * logits.size, "this is the sum, not the mean."),
+            (right * 2, "divide by the number of logits, whatever their shape: `np.mean` does."),
             (np.nan, "the logits went into the logarithm as if they were probabilities."),
         ]
         if not np.isclose(values, right, rtol=1e-4):
@@ -64,7 +65,10 @@ def check_generator_loss(your_loss: Callable) -> bool | None:
                     return mistake
             return f"for the logits -2, 0, 0.5 and 3 it should be {right:.4f}, you have {float(values):.4f}."
         if not np.isclose(extreme, 500.0, rtol=1e-4):
-            return f"at logits of -1000 and 1000 it should be 500, you have {float(extreme)}: D is rounded before its logarithm."
+            return (
+                f"at logits of -1000 and 1000 it should be 500, you have {float(extreme)}: "
+                "an exponential overflowed, or D was rounded before its logarithm."
+            )
         return None
 
     return judge(answer, verdict, f"{right:.4f} for the logits -2, 0, 0.5 and 3, and 500 where D is zero to the computer.")
@@ -81,11 +85,22 @@ def check_running_average(your_average: Callable) -> bool | None:
 
     right = running(values, momentum) / (1 - momentum ** len(values))
     cold, n = running(values, momentum), len(values)
+    inside = 0.0
+    for number, value in enumerate(values, start=1):
+        inside = (momentum * inside + (1 - momentum) * value) / (1 - momentum**number)
     mistakes = [
+        (cold / (1 - momentum ** (n + 1)), "the power is the number of values: you count one too many."),
+        (cold / (1 - momentum ** (n - 1)), "the power is the number of values: you count one too few."),
+        (cold / momentum**n, "divide by 1 minus that power: this is the sum of the weights."),
+        (inside, "divide once, after the last value, not at each step."),
+        (running(values[::-1], momentum) / (1 - momentum**n), "the values are taken backwards: the last one counts most."),
         (cold, "the cold start is still in it: divide by the sum of the weights."),
         (running(values, 0.1) / (1 - 0.1**n), "momentum and 1 - momentum are exchanged."),
         (running(values[1:], momentum, values[0]), "this starts at the first value, which counts too much: start at zero."),
-        (cold / (1 - momentum), "you divide by 1 - m, not by 1 minus m to the power of the number of values."),
+        (
+            cold / (1 - momentum),
+            "you divide by 1 - m, or left that factor out; divide by 1 minus m to the power of the number of values.",
+        ),
         (float(np.mean(values)), "this is the plain mean: all values weigh the same."),
     ]
 
@@ -94,6 +109,11 @@ def check_running_average(your_average: Callable) -> bool | None:
         if result.shape != ():
             return f"expected one number for numbers, got an array of shape {result.shape}."
         if np.isclose(result, right):
+            if not np.isclose(float(your_average(list(values), 0.5)), running(values, 0.5) / (1 - 0.5**n)):
+                return "right for momentum 0.9 alone: use the momentum that is given."
+            arrays = [np.array([value, -value]) for value in values]
+            if not np.allclose(your_average(arrays, momentum), [right, -right]):
+                return "right for numbers; a list of arrays should give an array."
             return None
         for value, mistake in mistakes:
             if np.isclose(result, value):
@@ -112,6 +132,8 @@ def check_truncated_noise(your_noise: Callable) -> bool | None:
         noise = np.asarray(result, dtype=float)
         if noise.shape != (n, 100):
             return f"expected noise of shape ({n}, 100), got {noise.shape}."
+        if not np.isfinite(noise).all():
+            return "there are numbers that are not finite."
         if np.abs(noise).max() > limit:
             return f"with limit {limit} there is still a number of size {np.abs(noise).max():.2f}."
         if np.mean(np.isclose(np.abs(noise), limit)) > 0.01:
@@ -122,6 +144,10 @@ def check_truncated_noise(your_noise: Callable) -> bool | None:
         spread = noise.std()
         if abs(spread - 0.391) > 0.006:
             return f"its spread is {spread:.3f}, that of redrawn normal noise is 0.391: was it scaled, or drawn from another law?"
+        wide = np.asarray(your_noise(n, 2.0, np.random.default_rng(1)), dtype=float)
+        # within ±2, a share of 0.715 of a normal variable lies within ±1; of a uniform one, a half
+        if np.abs(wide).max() > 2 or np.abs(wide).max() < 1.9 or abs(np.mean(np.abs(wide) < 1) - 0.715) > 0.01:
+            return "right for limit 0.7, but not for limit 2: is it the limit that is given, and the bell's shape?"
         return None
 
     praise = "No number beyond 0.7, and the bell's shape between: a spread of 0.391."
@@ -137,7 +163,7 @@ def check_inversion(your_noise_for: Callable, generator: Callable) -> bool | Non
     def weights() -> list[np.ndarray]:
         return [np.array(weight) for weight in generator.get_weights()] if hasattr(generator, "get_weights") else []
 
-    before = weights()
+    before, spoilt = weights(), []
 
     def verdict(result) -> str | None:
         noise = np.asarray(result, dtype=np.float32)
@@ -145,17 +171,31 @@ def check_inversion(your_noise_for: Callable, generator: Callable) -> bool | Non
             return "you returned pictures; the noise that draws them is asked for."
         if noise.shape != known.shape:
             return f"expected noise of shape {known.shape}, got {noise.shape}."
-        after = weights()
-        if any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
-            generator.set_weights(before)
-            return "the generator has changed. Only the noise may be trained (its weights have been put back)."
+        if spoilt:
+            return spoilt[0]
+        if not np.isfinite(noise).all():
+            return "the noise holds numbers that are not finite: take smaller steps."
         difference = float(np.mean((np.asarray(generator(noise, training=False)) - pictures) ** 2))
         if not difference < apart / 4:
-            return f"the mean squared difference is {difference:.3f}; two drawings differ by {apart:.3f}. Take more steps."
+            return (
+                f"the mean squared difference is {difference:.3f}; two drawings differ by {apart:.3f}. "
+                "Take more steps, or larger ones."
+            )
         return None
 
     def answer():
-        result = your_noise_for(pictures.copy(), generator)
+        spoilt.clear()
+        try:
+            result = your_noise_for(pictures.copy(), generator)
+        finally:  # a generator that was trained is put back, also where the answer stops with an error
+            changed = [not np.array_equal(a, b) for a, b in zip(before, weights(), strict=True)]
+            if any(changed):
+                generator.set_weights(before)
+                trained = [any(w is t for t in generator.trainable_weights) for w in getattr(generator, "weights", [])]
+                if trained and not any(c and t for c, t in zip(changed, trained, strict=True)):
+                    spoilt.append("training=True moved the batch normalisation's averages: call it with training=False.")
+                else:
+                    spoilt.append("the generator has changed. Only the noise may be trained (its weights have been put back).")
         return result if result is None or result is ... else np.asarray(result)
 
     praise = f"Your noise draws them to within a quarter of the difference between two drawings ({apart:.2f}), or less."
@@ -168,15 +208,19 @@ def check_inversion(your_noise_for: Callable, generator: Callable) -> bool | Non
 def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | None:
     """Notebook 02: how many places a window has."""
     cases = [(28, 3, 1, "valid"), (28, 3, 1, "same"), (12, 2, 3, "valid"), (11, 2, 3, "same"), (7, 7, 2, "valid")]
+    cases += [(13, 2, 3, "valid"), (10, 2, 3, "same"), (11, 2, 1, "same")]
 
     def right(size: int, kernel: int, stride: int, padding: str) -> int:
         return (size - kernel) // stride + 1 if padding == "valid" else -(-size // stride)
 
     def answer():
         results = [your_size(*case) for case in cases]
-        return None if any(result is None or result is ... for result in results) else results
+        return None if all(result is None or result is ... for result in results) else results
 
     def verdict(results: list) -> str | None:
+        for (_, _, _, padding), result in zip(cases, results, strict=True):
+            if result is None or result is ...:
+                return f"for {padding!r} your function returns nothing yet."
         mistakes = {
             'under "valid" the window also stands at the very start: add one.': (
                 lambda m, k, s, p: (m - k) // s if p == "valid" else None
@@ -189,6 +233,9 @@ def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | 
                 lambda m, k, s, p: m // s if p == "same" else None
             ),
             "the padding is forgotten.": lambda m, k, s, p: (m - k) // s + 1,
+            'under "same" the kernel doesn\'t matter: every stride-th pixel has a window.': (
+                lambda m, k, s, p: (m - k + 2 * (k // 2)) // s + 1 if p == "same" else None
+            ),
         }
         wrong = {case: result for case, result in zip(cases, results, strict=True) if result != right(*case)}
         if not wrong:
@@ -200,7 +247,7 @@ def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | 
                 return message
         (size, kernel, stride, padding), result = next(iter(wrong.items()))
         it_is = right(size, kernel, stride, padding)
-        return f"for size {size}, kernel {kernel}, stride {stride}, {padding!r} you get {result}; it is {it_is}."
+        return f"for size {size}, kernel {kernel}, stride {stride}, {padding!r} you get {result!r}; it is {it_is}."
 
     return judge(answer, verdict, "28 pixels under a window of 3 have 26 places, and 28 if zeros are laid around.")
 
@@ -221,6 +268,7 @@ def check_true_convolution(your_convolution: Callable[[np.ndarray, np.ndarray], 
         "the channels are turned round as well: they keep their order.": kernel[::-1, ::-1, ::-1],
         "the filters are turned round as well: they keep their order.": kernel[::-1, ::-1, :, ::-1],
         "channels and filters are turned round as well: they keep their order.": kernel[::-1, ::-1, ::-1, ::-1],
+        "channels and filters are turned round; rows and columns should be.": kernel[:, :, ::-1, ::-1],
     }
     right = slide(kernel[::-1, ::-1])
 
@@ -267,19 +315,32 @@ def check_fold(your_fold: Callable[..., Any]) -> bool | None:
         "beta is added after the scaling; it isn't scaled.": (right[0], (bias - mean + beta) * factor),
         "gamma is forgotten.": folded(1 / np.sqrt(variance + epsilon)),
         "the kernel isn't scaled.": (kernel, right[1]),
+        "beta is forgotten.": (right[0], (bias - mean) * factor),
+        "the bias must change too.": (right[0], bias),
+        "gamma is forgotten in the kernel.": (kernel / np.sqrt(variance + epsilon), right[1]),
+        "gamma is forgotten in the bias.": (right[0], (bias - mean) / np.sqrt(variance + epsilon) + beta),
+        "the root divides, it doesn't multiply.": folded(gamma * np.sqrt(variance + epsilon)),
     }
+
+    def nothing(part) -> bool:
+        return part is None or part is ...
 
     def same(one: tuple, other: tuple) -> bool:
         return all(np.allclose(a, b, atol=1e-8) for a, b in zip(one, other, strict=True))
 
     def answer():
         result = your_fold(kernel.copy(), bias.copy(), gamma.copy(), beta.copy(), mean.copy(), variance.copy(), epsilon)
-        return None if isinstance(result, tuple) and any(part is None or part is ... for part in result) else result
+        return None if isinstance(result, (tuple, list)) and all(map(nothing, result)) else result
 
     def verdict(result) -> str | None:
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             return "expected two arrays, the new kernel and the new bias."
+        for part, name in zip(result, ("kernel", "bias"), strict=True):
+            if nothing(part):
+                return f"the new {name} is still missing."
         result = tuple(np.asarray(part) for part in result)
+        if result[0].shape == bias.shape and result[1].shape == kernel.shape:
+            return "the new kernel first, then the new bias."
         if result[0].shape != kernel.shape or result[1].shape != bias.shape:
             return f"expected shapes {kernel.shape} and {bias.shape}, got {result[0].shape} and {result[1].shape}."
         if same(result, right):

@@ -60,11 +60,12 @@ def read(picture: Any) -> np.ndarray:
 
 
 def find_ink(colours: np.ndarray) -> np.ndarray:
-    """Tell ink from paper: (height, width, 3) colours to (height, width) from 0, paper, to 1, ink. Raises PictureError if blank.
+    """Tell ink from paper: (height, width, 3) colours to an array of 0, paper, to 1, ink. Raises PictureError if blank.
 
+    Evenly coloured paper gets a margin, so the result may be larger than the picture.
     Paper is what a smooth surface, fitted to the picture and mostly to its rim, passes through; ink is what departs from it.
     """
-    colours = np.asarray(colours, float)
+    colours = _with_margin(np.asarray(colours, float))
     departure = colours - _paper(colours)
     strength = np.linalg.norm(np.stack([_blur(departure[..., c]) for c in range(3)], axis=-1), axis=2)
     strongest = strength >= 0.5 * _high(strength)
@@ -214,6 +215,19 @@ def _paper(colours: np.ndarray) -> np.ndarray:
         surface = np.linalg.solve(moments, terms.T @ (weights[:, None] * values))
         distance = np.linalg.norm(values - terms @ surface, axis=1)
     return (terms @ surface).reshape(height, width, 3)
+
+
+def _with_margin(colours: np.ndarray) -> np.ndarray:
+    """The picture with a margin of its paper, where that is clean and even: a digit cut out tightly needs paper around it."""
+    codes = (np.clip(colours, 0, 0.999) * 8).astype(int) @ [64, 8, 1]
+    values, counts = np.unique(codes, return_counts=True)
+    if counts.max() < 0.3 * codes.size or np.median(np.abs(np.diff(colours, axis=1))) > 0.02:
+        return colours
+    margin = max(4, max(codes.shape) // 10)
+    wide = np.empty((codes.shape[0] + 2 * margin, codes.shape[1] + 2 * margin, 3))
+    wide[:] = np.median(colours[codes == values[counts.argmax()]], axis=0)
+    wide[margin:-margin, margin:-margin] = colours
+    return wide
 
 
 def _blur(ink: np.ndarray) -> np.ndarray:

@@ -194,3 +194,12 @@ def test_importing_and_using_it_needs_neither_tensorflow_nor_scipy_nor_pandas():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_digit_cut_out_to_its_rim_keeps_its_strokes(sample):
+    """Of sevens and twos cut out exactly, not one loses its bar or foot, which would make another digit of it."""
+    for digit in sample.x_test[np.isin(sample.y_test, (2, 7))][:20]:
+        ink = large(digit)
+        rows, columns = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
+        cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert alike(prepare(1 - cut), digit) > 0.6
