@@ -50,6 +50,8 @@ def read(picture: Any) -> np.ndarray:
         raise PictureError(f"expected a path, a PIL image or an array, got {type(picture).__name__}")
     if min(values.shape[:2]) < 5:
         raise PictureError(f"expected a picture of at least 5 by 5 pixels, got {values.shape[1]} by {values.shape[0]}")
+    if max(values.shape[:2]) < 10:
+        raise PictureError(f"too small to be read: expected 10 pixels at least, got {values.shape[1]} by {values.shape[0]}")
     values = _reduce(values)
     if values.shape[2] in (1, 3):
         return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values

@@ -74,7 +74,7 @@ def test_the_penalty_is_the_mean_squared_slope_at_real_images(gan04, sample):
     """Of a linear discriminator w·x + b the slope is w everywhere, so the penalty λ|w|² pulls w by 2λw, and by nothing else."""
     start, after = None, {}
     for penalty in (0.0, 0.5):
-        gan = gan04.GAN(sample.x_train, penalty=penalty)
+        gan = gan04.GAN(sample.x_train, together=True, penalty=penalty)
         gan.discriminator = gan04.keras.Sequential(
             [gan04.keras.Input((28, 28, 1)), gan04.keras.layers.Flatten(), gan04.keras.layers.Dense(1)]
         )
@@ -88,12 +88,33 @@ def test_the_penalty_is_the_mean_squared_slope_at_real_images(gan04, sample):
 def test_the_average_holds_the_running_mean_of_all_weights_the_moving_statistics_too(gan04, sample):
     gan = gan04.GAN(sample.x_train, average=0.9)
     mean = weights(gan.generator)
+    gan.steps_done.assign(1_000)  # long after the start, when less is kept
     for _ in range(3):
         gan.generator_step(8)
         mean = [0.9 * old + 0.1 * new for old, new in zip(mean, weights(gan.generator), strict=True)]
     assert len(gan.averaged.weights) > len(gan.averaged.trainable_weights)
     for ours, right in zip(weights(gan.averaged), mean, strict=True):
         assert np.allclose(ours, right, atol=1e-6)
+
+
+def test_the_average_soon_forgets_the_untrained_weights(gan04, sample):
+    """After thirty steps less than a hundredth of the start is left, where 0.999 a step would have left 97 %."""
+    gan = gan04.GAN(sample.x_train, average=0.999)
+    untrained = weights(gan.generator)[0]
+    gan.generator.set_weights([np.zeros_like(weight) for weight in gan.generator.get_weights()])
+    gan.g_optimizer = gan04.keras.optimizers.SGD(0.0)
+    for step in range(30):
+        gan.steps_done.assign(step)
+        gan.generator_step(2)
+    left = np.abs(weights(gan.averaged)[0]).mean() / np.abs(untrained).mean()
+    assert left < 0.01
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_discriminator_learns_from_both_kinds_in_two_updates_or_in_one(gan04, sample, together):
+    gan = gan04.GAN(sample.x_train, together=together)
+    gan.discriminator_step(8)
+    assert int(gan.d_optimizer.iterations) == (1 if together else 2)
 
 
 # --- the loop ---
@@ -261,7 +282,15 @@ def crash(*_):
         ("check_generator_loss", lambda a: softplus(-a), "expected one number"),
         ("check_generator_loss", lambda a: -np.log(a).mean(), "as if they were probabilities"),
         ("check_generator_loss", lambda a: -np.log(1 / (1 + np.exp(-a))).mean(), "rounded before its logarithm"),
+        ("check_generator_loss", lambda a: softplus(-a).sum() / len(a), "whatever their shape"),
+        ("check_generator_loss", lambda a: np.log(1 + np.exp(-a)).mean(), "an exponential overflowed"),
         ("check_running_average", plain_average, "Right. "),
+        ("check_running_average", lambda v, m: plain_average(v, 0.9), "the momentum that is given"),
+        ("check_running_average", lambda v, m: float(np.ravel(plain_average(v, m))[0]), "should give an array"),
+        ("check_running_average", lambda v, m: plain_average(v, m, divide=False) / (1 - m ** (len(v) + 1)), "one too many"),
+        ("check_running_average", lambda v, m: plain_average(v, m, divide=False) / (1 - m ** (len(v) - 1)), "one too few"),
+        ("check_running_average", lambda v, m: plain_average(v, m, divide=False) / m ** len(v), "by 1 minus that power"),
+        ("check_running_average", lambda v, m: plain_average(v[::-1], m), "backwards"),
         ("check_running_average", lambda v, m: plain_average(v, m, divide=False), "cold start"),
         ("check_running_average", lambda v, m: plain_average(v, 1 - m), "exchanged"),
         ("check_running_average", lambda v, m: plain_average(v, m, divide=False) / (1 - m), "to the power of"),
@@ -270,6 +299,9 @@ def crash(*_):
         ("check_truncated_noise", lambda n, limit, rng: rng.normal(size=(n, 100)), "still a number of size"),
         ("check_truncated_noise", lambda n, limit, rng: np.clip(rng.normal(size=(n, 100)), -limit, limit), "they were cut off"),
         ("check_truncated_noise", lambda n, limit, rng: rng.uniform(-limit, limit, (n, 100)), "its spread is"),
+        ("check_truncated_noise", lambda n, limit, rng: rng.uniform(-0.677, 0.677, (n, 100)), "but not for limit 2"),
+        ("check_truncated_noise", lambda n, limit, rng: redrawn(n, 0.7, rng), "but not for limit 2"),
+        ("check_truncated_noise", lambda n, limit, rng: redrawn(n, limit, rng) + np.nan, "not finite"),
         ("check_truncated_noise", lambda n, limit, rng: redrawn(n, limit, rng).T, "expected noise of shape"),
     ],
 )
@@ -312,6 +344,27 @@ def test_the_check_of_the_inverse_accepts_the_noise_and_refuses_pictures_and_a_c
     said = capsys.readouterr().out
     for part in ("Right.", "you returned pictures", "the generator has changed", "mean squared difference"):
         assert part in said
+
+    def spoil_and_stop(pictures, generator):
+        generator.matrix = generator.matrix * 2
+        raise ZeroDivisionError("division by zero")
+
+    before = generator.matrix.copy()
+    assert exercises.check_inversion(spoil_and_stop, generator) is False
+    assert np.array_equal(generator.matrix, before)
+
+
+def test_the_check_of_the_inversion_tells_moved_statistics_from_a_trained_generator(gan04, capsys):
+    generator = gan04.build_generator()
+
+    def with_training(pictures, generator):
+        generator(np.ones((8, 100), "float32"), training=True)
+        return np.zeros((8, 100))
+
+    before = weights(generator)
+    assert exercises.check_inversion(with_training, generator) is False
+    assert "call it with training=False" in capsys.readouterr().out
+    assert equal(before, weights(generator))
 
 
 @pytest.mark.parametrize("check", ["check_generator_loss", "check_running_average", "check_truncated_noise"])

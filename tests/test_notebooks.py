@@ -69,6 +69,7 @@ def test_it_is_small_and_stores_no_widget_state(path):
     assert path.stat().st_size < 1_000_000
     notebook = read(path)
     assert "widgets" not in notebook.metadata
+    assert "widget-view" not in json.dumps([cell.outputs for cell in code_cells(path)])
     assert notebook.metadata.kernelspec.name == "python3"
     nbformat.validate(notebook)
 

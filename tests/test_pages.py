@@ -59,6 +59,15 @@ def test_in_place_the_outputs_are_kept_and_nothing_about_the_machine(place, tmp_
     assert notebook.metadata.language_info == {"name": "python"}
 
 
+def test_of_a_widget_the_sentence_in_its_place_is_kept(place, tmp_path):
+    draw = "from helpers.drawing import drawing_pad\npad = drawing_pad({'even': lambda image: [0.1] * 10})"
+    path = place(new_code_cell(PATH.format(root=str(pages.ROOT)) + draw))
+    assert pages.make_pages([path], options(tmp_path, in_place=True)) == 0
+    (output,) = nbformat.read(path, as_version=4).cells[1].outputs
+    assert list(output.data) == ["text/plain"] and "A pad to draw a digit on appears here" in output.data["text/plain"]
+    assert "A pad to draw a digit on appears here" in (tmp_path / "pages" / "09_small.html").read_text(encoding="utf-8")
+
+
 def test_a_cell_that_fails_is_told_with_its_notebook_and_leaves_everything_as_it_was(place, tmp_path, capsys):
     path = place(new_code_cell("1 / 0"))
     before = path.read_text(encoding="utf-8")

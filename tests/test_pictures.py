@@ -153,6 +153,7 @@ def test_a_blank_picture_is_refused(blank):
         (np.zeros((2, 28, 28, 1)), r"got \(2, 28, 28, 1\)"),
         (np.zeros((0, 28)), "got 28 by 0"),
         (np.zeros((3, 3)), "at least 5 by 5 pixels"),
+        (np.eye(9), "too small to be read: expected 10 pixels at least, got 9 by 9"),
         (np.zeros((28, 28), complex), "array of numbers, got complex"),
         (np.full((28, 28), "ink"), "array of numbers"),
         (np.full((28, 28), None), "array of numbers, got object"),

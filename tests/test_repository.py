@@ -95,6 +95,7 @@ def test_every_requirement_is_used():
         "nbval": "--nbval-lax",
         "pytest": "import pytest",
         "mlxtend": "mlxtend",
+        "anywidget": "import anywidget",
         "jupyter-server-mathjax": "jupyter_server_mathjax",
     }
     assert set(requirements("requirements.txt")) == set(used)
