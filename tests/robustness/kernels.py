@@ -6,8 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +14,7 @@ from pathlib import Path
 import nbformat
 from jupyter_client import KernelManager
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+from tests.conftest import ROOT
 
 
 class CellFailed(AssertionError):
@@ -98,9 +95,3 @@ def without_timings(text: str) -> str:
     timing = re.compile(r"\b(s|ms|µs|seconds?|minutes?|faster|slower|as long|steps a second)\b|×")
     lines = (re.sub(r"[\d.,]+", "#", line) if timing.search(line) else line for line in text.splitlines())
     return "\n".join(re.sub(r" +", " ", line) for line in lines)
-
-
-def pytest_in(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    """The project's pytest, in a process of its own."""
-    command = [sys.executable, "-m", "pytest", "--quiet", *arguments]
-    return subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)

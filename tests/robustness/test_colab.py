@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from helpers.address import address
-from tests.robustness.kernels import NOTEBOOKS, ROOT, code_cells, kernel
+from tests.conftest import NOTEBOOKS, ROOT
+from tests.robustness.kernels import code_cells, kernel
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.robustness.kernels import NOTEBOOKS, code_cells, kernel, texts, without_timings, workplace
+from tests.conftest import NOTEBOOKS
+from tests.robustness.kernels import code_cells, kernel, texts, without_timings, workplace
 
 
 def text_outputs(path):

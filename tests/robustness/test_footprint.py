@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 
-from tests.robustness.kernels import NOTEBOOKS, ROOT, pytest_in
+from tests.conftest import NOTEBOOKS, ROOT
 
 NO_NETWORK = """
 import socket
@@ -38,7 +40,8 @@ def test_the_notebooks_leave_home_and_tree_alone_and_ask_no_network(tmp_path):
     (site / "sitecustomize.py").write_text(NO_NETWORK.format(log=str(log)))
     before = tree()
     names = {"HOME": str(home), "USERPROFILE": str(home), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "PYTHONPATH": str(site)}
-    done = pytest_in(ROOT, *map(str, NOTEBOOKS), **names)
+    command = [sys.executable, "-m", "pytest", "--quiet", *map(str, NOTEBOOKS)]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **names}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
     assert not log.exists(), log.read_text()
     assert [path.name for path in home.iterdir()] == []

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.robustness.kernels import NOTEBOOKS, CellFailed, code_cells, kernel, workplace
+from tests.conftest import NOTEBOOKS
+from tests.robustness.kernels import CellFailed, code_cells, kernel, workplace
 
 
 def is_progress(message: dict) -> bool:
