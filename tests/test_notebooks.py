@@ -130,6 +130,15 @@ def test_its_page_asks_nothing_of_a_network(path):
 
 
 @each_notebook
+def test_its_formulas_need_no_font_that_a_page_without_a_network_lacks(path):
+    """MathJax 2, which comes with the pages, fails at a prime there, and puts the accents of letters a line too high."""
+    cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    formulas = [a or b for cell in cells for a, b in re.findall(r"\$\$(.+?)\$\$|\$([^$]+)\$", cell, re.DOTALL)]
+    assert formulas
+    assert [formula for formula in formulas if re.search(r"'|\\(bar|hat|tilde|overline|dot)\b", formula)] == []
+
+
+@each_notebook
 def test_links_within_the_repository_resolve(path):
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     anchors = {re.sub(r"\s", "-", heading.strip()) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
