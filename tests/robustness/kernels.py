@@ -93,5 +93,5 @@ def texts(messages: list[dict]) -> str:
 def without_timings(text: str) -> str:
     """The same text with the numbers masked in every line that speaks of time."""
     timing = re.compile(r"\b(s|ms|µs|seconds?|minutes?|faster|slower|as long|steps a second)\b|×")
-    lines = (re.sub(r"[\d.,]+", "#", line) if timing.search(line) else line for line in text.splitlines())
+    lines = (re.sub(r"\d+(?:[.,]\d+)*", "#", line) if timing.search(line) else line for line in text.splitlines())
     return "\n".join(re.sub(r" +", " ", line) for line in lines)
