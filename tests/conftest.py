@@ -23,11 +23,11 @@ matplotlib.use("Agg")
 def notebook_definitions(name: str) -> types.SimpleNamespace:
     """Execute the cells of notebook `name` that are tagged `definitions`, and return what they define."""
     path = ROOT / "notebooks" / f"{name}.ipynb"
-    names: dict = {"__name__": name}
+    names = types.SimpleNamespace(__name__=name)
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         if "definitions" in cell.metadata.get("tags", []):
-            exec(compile(cell.source, f"{path.name}, cell {number}", "exec"), names)
-    return types.SimpleNamespace(**names)
+            exec(compile(cell.source, f"{path.name}, cell {number}", "exec"), vars(names))
+    return names
 
 
 @pytest.fixture(scope="session")
