@@ -17,8 +17,9 @@ from helpers.quiet import quiet  # noqa: E402
 with quiet():
     import tensorflow as tf
 
-from tests.benchmarks import adversaries, convolution, network, perceptron, recurrence, report  # noqa: E402, F401
-from tests.benchmarks.harness import COMPARISONS, RESULTS, Store, complete, in_silence, measure  # noqa: E402
+from tests.benchmarks import report  # noqa: E402
+from tests.benchmarks.comparisons import COMPARISONS  # noqa: E402
+from tests.benchmarks.harness import RESULTS, Store, complete, in_silence, measure  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--publish", action="store_true", help="put the tables into the README files, with JSON and figure beside them"
     )
-    parser.add_argument("--render", action="store_true", help="only write those tables again, from the values that stand beside them")
+    parser.add_argument(
+        "--render", action="store_true", help="only write those tables again, from the values that stand beside them"
+    )
     options = parser.parse_args(arguments)
     if options.render:
         report.write_pages()

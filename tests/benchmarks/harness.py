@@ -59,7 +59,7 @@ class Comparison:
         return " ".join((self.prepare.__doc__ or "").split())
 
 
-COMPARISONS: dict[str, Comparison] = {}
+REGISTERED: dict[str, Comparison] = {}
 
 
 def comparison(
@@ -69,7 +69,7 @@ def comparison(
 
     def register(prepare: Callable[[], dict[str, Side]]) -> Callable:
         name = prepare.__name__.replace("_", "-")
-        COMPARISONS[name] = Comparison(name, title, metrics or (Metric("seconds"),), prepare, rounds, ours, once, peers)
+        REGISTERED[name] = Comparison(name, title, metrics or (Metric("seconds"),), prepare, rounds, ours, once, peers)
         return prepare
 
     return register

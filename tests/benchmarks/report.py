@@ -6,7 +6,8 @@ import json
 import statistics
 from pathlib import Path
 
-from tests.benchmarks.harness import COMPARISONS, NAMED, Comparison, Metric, Values, figure, is_share
+from tests.benchmarks.comparisons import COMPARISONS
+from tests.benchmarks.harness import NAMED, Comparison, Metric, Values, figure, is_share
 from tests.conftest import ROOT
 
 BEGIN, END = "<!-- measured by python -m tests.benchmarks -->", "<!-- end of what was measured -->"
@@ -49,7 +50,8 @@ def ratio(one: Comparison, metric: Metric, values: dict[str, list[Values]], side
     ours, other = middle(values[one.ours], metric.name), middle(values[side], metric.name)
     if not metric.better or side == one.ours or not ours or not other:
         return ""
-    return f"{other / ours if metric.better == 'less' else ours / other:.2g}"
+    times = other / ours if metric.better == "less" else ours / other
+    return f"{times:,.0f}" if times >= 99.5 else f"{times:.2g}"
 
 
 def whole_table(comparisons: dict[str, dict]) -> str:
@@ -125,7 +127,10 @@ def write_pages() -> None:
 
 
 def draw(comparisons: dict[str, dict], path: Path) -> None:
-    """Four panels: an epoch of the perceptron, how its time grows, the networks' ways to 99.5 %, and the GAN's score."""
+    """Four panels: an epoch of the perceptron, how its time grows, the networks' ways to 99.5 %, and the GAN's score.
+
+    What has not been measured yet is left out.
+    """
     import matplotlib.pyplot as plt
 
     from helpers.plotting import COLOURS, DASHES
@@ -178,7 +183,10 @@ def draw(comparisons: dict[str, dict], path: Path) -> None:
     )
     ax.legend()
 
-    for ax in axes.flat:
+    for ax, name in zip(axes.flat, ("mlp-128", "mlp-batch", "cnn-time", "gan-score")):
+        if name not in values:  # not measured yet
+            ax.remove()
+            continue
         for axis in (ax.xaxis, ax.yaxis):
             if axis.get_scale() == "log":
                 axis.set_major_formatter("{x:g}")
