@@ -135,7 +135,7 @@ def draw(comparisons: dict[str, dict], path: Path) -> None:
 
     from helpers.plotting import COLOURS, DASHES
 
-    fig, axes = plt.subplots(2, 2, figsize=(11, 8.2))
+    fig, axes = plt.subplots(2, 2, figsize=(11, 8))
     values = {name: entry["values"] for name, entry in comparisons.items()}
 
     ax = axes[0, 0]
