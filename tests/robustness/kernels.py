@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 from tests.conftest import ROOT
 
@@ -48,6 +49,11 @@ class Kernel:
                 raise CellFailed(f"{message['content']['ename']}: {message['content']['evalue']}")
         return messages
 
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs; called from a thread of its own."""
+        self.manager.interrupt_kernel()
+        ensure_event_loop().close()             # the client makes one for each thread, and leaves it open
+
 
 @contextlib.contextmanager
 def kernel(folder: Path, **environment: str) -> Iterator[Kernel]:
@@ -61,6 +67,7 @@ def kernel(folder: Path, **environment: str) -> Iterator[Kernel]:
     finally:
         running.client.stop_channels()
         manager.shutdown_kernel(now=True)
+        ensure_event_loop().close()
 
 
 @contextlib.contextmanager

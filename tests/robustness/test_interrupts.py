@@ -27,7 +27,7 @@ def test_every_long_cell_can_be_interrupted_and_run_again(path):
 
                 def interrupt_soon(message, timers=timers):
                     if is_progress(message) and not timers:
-                        timers.append(threading.Timer(0.7, running.manager.interrupt_kernel))
+                        timers.append(threading.Timer(0.7, running.interrupt))
                         timers[0].start()
 
                 try:
