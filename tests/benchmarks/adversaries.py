@@ -17,7 +17,7 @@ def classic_loop(names: types.SimpleNamespace, images: np.ndarray):
     """The classic loop of Keras calls: a function that takes a number of steps, on images (n, 28, 28, 1) in [-1, 1].
 
     It is repaired in the smallest way: the discriminator is compiled, and takes its first step, before the combined model
-    freezes it, so that it really trains. Noise and labels are made once a step, and nothing is printed.
+    freezes it, so that it really trains. The labels are made once, and nothing is printed.
     """
     keras, rng = names.keras, np.random.default_rng(0)
 
