@@ -52,6 +52,20 @@ def test_the_networks_are_those_of_the_classic_program(gan04):
         assert (round(float(optimizer.learning_rate), 7), optimizer.beta_1) == (2e-4, 0.5)
 
 
+def test_a_discriminator_that_counts_ink_from_zero_can_say_the_same_as_one_that_counts_from_minus_one(gan04):
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 28, 28, 1)).astype("float32")
+    from_minus_one, from_zero = gan04.build_discriminator(), gan04.build_discriminator(ink=True)
+    kernel, bias, *rest = from_minus_one.get_weights()
+    from_zero.set_weights([2 * kernel, bias - kernel.sum(axis=0), *rest])
+    assert np.allclose(from_zero(images), from_minus_one(images), atol=1e-5)
+
+
+def test_both_players_get_the_optimiser_that_is_asked_for(gan04):
+    gan = gan04.GAN(np.zeros((4, 28, 28), np.uint8), learning_rate=1e-3, betas=(0.0, 0.99))
+    for optimizer in (gan.d_optimizer, gan.g_optimizer):
+        assert (round(float(optimizer.learning_rate), 7), optimizer.beta_1, optimizer.beta_2) == (1e-3, 0.0, 0.99)
+
+
 def test_what_is_drawn_lies_between_minus_one_and_one(gan04):
     drawn = np.asarray(gan04.build_generator()(np.random.default_rng(0).normal(size=(3, 100)).astype("float32")))
     assert drawn.shape == (3, 28, 28, 1) and np.abs(drawn).max() <= 1
@@ -115,6 +129,26 @@ def test_the_discriminator_learns_from_both_kinds_in_two_updates_or_in_one(gan04
     gan = gan04.GAN(sample.x_train, together=together)
     gan.discriminator_step(8)
     assert int(gan.d_optimizer.iterations) == (1 if together else 2)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_in_one_update_the_discriminator_sees_drawings_normalised_by_their_batch_else_by_the_moving_statistics(
+    gan04, sample, together
+):
+    gan = gan04.GAN(sample.x_train, together=together)
+    before = float(gan.on_fake(8)[0])
+    for layer in gan.generator.layers:
+        if hasattr(layer, "moving_mean"):
+            layer.moving_mean.assign(layer.moving_mean + 3.0)
+    assert (float(gan.on_fake(8)[0]) == before) == together
+
+
+def test_one_update_of_the_discriminator_leaves_the_generators_weights_bit_for_bit(gan04, sample):
+    """Its moving statistics follow what it has drawn, but nothing that is trained moves."""
+    gan = gan04.GAN(sample.x_train, together=True, penalty=0.05, ink=True)
+    before = [weight.numpy() for weight in gan.generator.trainable_weights]
+    gan.discriminator_step(8)
+    assert equal(before, [weight.numpy() for weight in gan.generator.trainable_weights])
 
 
 # --- the loop ---
