@@ -210,7 +210,8 @@ def gan_score() -> dict[str, Side]:
 @comparison("The third rung, one change taken back", Metric("score"), rounds=1, ours="as it is")
 def gan_changes() -> dict[str, Side]:
     """The third rung of notebook 04 in a third of its steps, and the same with one of its changes taken back at a time; the score
-    is that of the notebook."""
+    is that of the notebook, from one seed. Where the discriminator takes two updates a step, its learning rate has fallen by
+    the middle."""
     names = with_a_judge()
     names.steps_penalty //= 3
     taken_back: dict[str, dict] = {
