@@ -55,7 +55,7 @@ def test_pytorch_has_networks_of_as_many_weights_as_keras(definitions):
 def test_a_cell_of_a_notebook_is_watched_while_it_trains(sample):
     names = harness.notebook("04_mnist_gan")
     names.mnist, names.steps_labels, names.count = sample, 4, 50
-    names.seen = lambda images: (images[:, 9:19:3, 14, 0].astype("float64"), np.zeros(len(images), int))
+    names.seen = lambda images: (images[:, 9:19:3, 14, 0].astype("float64"), np.zeros(len(images), int), np.ones(len(images)))
     names.real_features = np.random.default_rng(0).normal(size=(50, 4))
     with harness.in_silence():
         values = adversaries.watched_run(names, "told = GAN(mnist.x_train", 4, looks=2, seed=3, labels=np.arange(50) % 10)

@@ -120,14 +120,6 @@ def with_a_judge() -> types.SimpleNamespace:
     return names
 
 
-def drawn_by(names: types.SimpleNamespace, generator, labels: np.ndarray | None = None) -> np.ndarray:
-    """As many pictures as there are test images."""
-    noise = np.random.default_rng(1).normal(size=(names.count, names.Z_DIM)).astype("float32")
-    parts = [slice(start, start + 1000) for start in range(0, names.count, 1000)]
-    told = [noise[part] if labels is None else [noise[part], names.one_hot(labels[part])] for part in parts]
-    return np.concatenate([generator(inputs, training=False).numpy() for inputs in told])
-
-
 def watched_run(
     names: types.SimpleNamespace,
     cell: str,
@@ -148,9 +140,8 @@ def watched_run(
     def look(epoch: int) -> None:
         if epoch:
             with clock.paused():
-                pictures = drawn_by(names, games[0].averaged, labels)
                 steps.append(epoch)
-                curve.append([clock.seconds / 60, names.frechet(names.real_features, names.seen(pictures)[0])])
+                curve.append([clock.seconds / 60, names.score(names.drawn_by(games[0].averaged, names.count, labels))])
 
     class Watched(original):
         def __init__(self, *data, **options) -> None:
@@ -177,7 +168,8 @@ def watched_run(
         look(length)
     values: Values = {"score": curve[-1][1], "minutes": minutes, "curve": curve, "steps": steps}
     if labels is not None:
-        values["read as asked, %"] = 100 * float(np.mean(names.seen(drawn_by(names, game.averaged, labels))[1] == labels))
+        _, read, _ = names.seen(names.drawn_by(game.averaged, names.count, labels))
+        values["read as asked, %"] = 100 * float(np.mean(read == labels))
     return values
 
 
