@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,8 @@ import numpy as np, tensorflow as tf, keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, {root!r})
-from tests.conftest import notebook_definitions
-cnn = notebook_definitions("02_keras_cnn_mnist")
+from tests.notebook_code import definitions
+cnn = definitions("02_keras_cnn_mnist")
 rng = np.random.default_rng(0)
 x, y = rng.random((64, 28, 28, 1)).astype("float32"), rng.integers(0, 10, 64)
 

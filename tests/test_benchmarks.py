@@ -9,7 +9,7 @@ from helpers import plotting
 from tests.benchmarks import adversaries, convolution, harness, network, perceptron, report
 from tests.benchmarks.comparisons import COMPARISONS
 from tests.benchmarks.harness import Comparison, Metric, Store, complete, figure, measure
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 RESULTS = json.loads((report.HERE / "results.json").read_text(encoding="utf-8"))
 

@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup
 
 from helpers.address import address
 from helpers.pages import to_html
-from tests.conftest import NOTEBOOKS, ROOT
+from tests import notebook_code
+from tests.notebook_code import NOTEBOOKS, ROOT
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -259,6 +260,22 @@ def test_bold_words_without_a_digit_promise_nothing():
         ("98.9 %", "98.9", True),
         ("1,000", "1,000", False),
     ]
+
+
+# --- code taken from notebooks ---
+
+
+def test_a_fresh_copy_of_definitions_shares_nothing_with_another():
+    one, other = (notebook_code.fresh_definitions("01_mlp_from_scratch") for _ in range(2))
+    one.SEED = "changed"
+    assert other.SEED != "changed"
+    assert notebook_code.definitions("01_mlp_from_scratch") is notebook_code.definitions("01_mlp_from_scratch")
+
+
+def test_a_tag_that_no_cell_carries_is_named():
+    names = notebook_code.definitions("01_mlp_from_scratch")
+    with pytest.raises(LookupError, match="cells tagged 'no-such-tag' in 01_mlp_from_scratch.ipynb, found none"):
+        notebook_code.run_tagged(names, "no-such-tag")
 
 
 # --- the setup cell ---

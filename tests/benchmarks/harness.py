@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 
 from helpers import plotting
-from tests.conftest import ROOT, notebook_definitions
+from tests.notebook_code import ROOT, fresh_definitions
 
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
 NAMED = ("numpy", "tensorflow", "keras", "scikit-learn", "torch")
@@ -125,7 +125,7 @@ def seconds_of(work: Callable[[int], object]) -> Side:
 
 def notebook(name: str) -> types.SimpleNamespace:
     """A fresh copy of what a notebook defines; its functions see what is set in it."""
-    return notebook_definitions.__wrapped__(name)
+    return fresh_definitions(name)
 
 
 def cell_of(names: types.SimpleNamespace, text: str) -> str:

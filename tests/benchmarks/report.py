@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.comparisons import COMPARISONS
 from tests.benchmarks.harness import NAMED, Comparison, Metric, Values, figure, is_share
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 BEGIN, END = "<!-- measured by python -m tests.benchmarks -->", "<!-- end of what was measured -->"
 HERE = ROOT / "tests" / "benchmarks"

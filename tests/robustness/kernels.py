@@ -15,7 +15,7 @@ import nbformat
 from jupyter_client import KernelManager
 from jupyter_core.utils import ensure_event_loop
 
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 
 class CellFailed(AssertionError):

@@ -23,7 +23,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.conftest import NOTEBOOKS, ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT
 
 LONGEST = 1200  # seconds that a notebook may take on the sample, on a busy machine
 SETTINGS = {
@@ -209,9 +209,9 @@ sys.path.insert(0, "..")
 import numpy as np
 from helpers.data import load_mnist
 from helpers.drawing import drawing_pad
-from tests.conftest import notebook_definitions
+from tests.notebook_code import definitions
 
-mlp, mnist = notebook_definitions("01_mlp_from_scratch"), load_mnist()
+mlp, mnist = definitions("01_mlp_from_scratch"), load_mnist()
 network = mlp.Classifier(784, 128, 10, lr=0.2, momentum=0.9, rng=1)
 mlp.train(network, mnist.x_train, mnist.y_train, epochs=12, batch_size=64, falling=True, shift=1, rng=1)
 means = np.stack([mnist.x_train[mnist.y_train == digit].mean(axis=0).ravel() for digit in range(10)]) / 255

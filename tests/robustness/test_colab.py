@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from helpers.address import address
-from tests.conftest import NOTEBOOKS, ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT
 from tests.robustness.kernels import code_cells, kernel
 
 

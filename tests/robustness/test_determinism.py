@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import NOTEBOOKS
+from tests.notebook_code import NOTEBOOKS
 from tests.robustness.kernels import code_cells, kernel, texts, without_timings, workplace
 
 

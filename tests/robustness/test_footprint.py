@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.conftest import NOTEBOOKS, ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT
 
 NO_NETWORK = """
 import socket

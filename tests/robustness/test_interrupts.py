@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import NOTEBOOKS
+from tests.notebook_code import NOTEBOOKS
 from tests.robustness.kernels import CellFailed, code_cells, kernel, workplace
 
 
