@@ -1,23 +1,30 @@
-"""The figures that two notebooks share, one way to show any figure with its alt text, and a line of live progress."""
+"""Figures that several notebooks draw, one way to show any figure with its alt text, and a line of live progress."""
 
 from __future__ import annotations
 
 import base64
 import io
+import os
+import tempfile
 import time
+import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from PIL import Image
 
-from helpers import data
-
-# Okabe and Ito's colours (2008), told apart by the colour-blind; each comes with a dash of its own, for greyscale.
+# Okabe and Ito's colours (2008), which colour-blind readers tell apart; each has a dash of its own, for greyscale.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 1)))
+
+plt.rcdefaults()  # a reader's own rc file could turn the digits upside down; the backend stays as it is
 plt.rcParams.update(
     {
         "axes.prop_cycle": plt.cycler(color=COLOURS) + plt.cycler(linestyle=DASHES),
@@ -25,32 +32,43 @@ plt.rcParams.update(
         "axes.spines.right": False,
         "axes.titlesize": 11,
         "axes.titleweight": "bold",
+        "figure.titlesize": 11,
+        "figure.titleweight": "bold",
         "figure.facecolor": "white",
         "figure.dpi": 100,
         "font.size": 10,
         "image.cmap": "gray_r",
+        "image.interpolation": "nearest",
         "legend.frameon": False,
     }
 )
 
+_figure_note = ""
+
+
+def set_figure_note(note: str) -> None:
+    """Write `note` in small letters under every figure from now on; "" for none."""
+    global _figure_note
+    _figure_note = note
+
 
 def show(fig: Figure, alt: str) -> None:
-    """Display `fig` as a PNG that carries `alt`, the sentence for those who can't see it, and close the figure.
+    """Display `fig` as a PNG that carries `alt`, a sentence for readers who can't see it, and close the figure.
+
+    Where there is nothing to display it in (an exported notebook under plain Python), `alt` is printed instead.
 
     Raises ValueError if `alt` is empty.
     """
     if not alt.strip():
         raise ValueError("expected alt, a sentence that says what the figure shows, got an empty text")
-    if data.figure_note:
-        fig.text(0.995, 0.005, data.figure_note, ha="right", va="bottom", fontsize=8, style="italic")
-    picture = io.BytesIO()
-    fig.savefig(picture, format="png", bbox_inches="tight")
+    if get_ipython() is None:
+        print(f"Figure: {alt}")
+    else:
+        if _figure_note:
+            fig.text(0.995, 0.005, _figure_note, ha="right", va="bottom", fontsize=8, style="italic")
+        png = base64.b64encode(_png(fig)).decode()
+        display({"image/png": png, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
     plt.close(fig)
-    display(
-        {"image/png": base64.b64encode(_fewer_colours(picture)).decode(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt}},
-        raw=True,
-    )
 
 
 def plot_lines(
@@ -68,9 +86,7 @@ def plot_lines(
 
     `log` names the logarithmic axes: "", "x", "y" or "xy". NaN leaves a gap.
     """
-    if ax is None and alt is None:
-        raise ValueError("expected alt, a sentence that says what the figure shows, got None")
-    axes = ax if ax is not None else plt.subplots(figsize=(7, 3.6))[1]
+    axes = _axes(ax, alt, (7, 3.6))
     for label, values in lines.items():
         if len(values) != len(x):
             raise ValueError(f"expected {len(x)} values for the line {label!r}, one for each x, got {len(values)}")
@@ -81,6 +97,42 @@ def plot_lines(
     axes.grid(alpha=0.25, linewidth=0.6, linestyle="-")
     if len(lines) > 1:
         axes.legend()
+    if ax is None:
+        show(axes.figure, alt)
+    return axes
+
+
+def plot_dots(
+    rows: Mapping[str, Sequence[float] | float],
+    *,
+    title: str,
+    xlabel: str,
+    alt: str | None = None,
+    number: str = "{:.3g}",
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one row for each variant, from top to bottom: a dot for each seed, a tick at their mean, and the mean in words.
+
+    `number` is how the mean is written, such as "{:.2f} %". It is shown, unless `ax` is given to draw on.
+    """
+    axes = _axes(ax, alt, (7.5, 0.36 * len(rows) + 1.1))
+    for height, (label, values) in enumerate(rows.items()):
+        values = np.atleast_1d(np.asarray(values, float))
+        if values.ndim != 1 or not np.isfinite(values).all():
+            raise ValueError(f"expected one finite number for each seed of {label!r}, got {values.tolist()}")
+        axes.plot(values, np.full(len(values), height), "o", color=COLOURS[0], alpha=0.7, linestyle="none")
+        axes.plot(values.mean(), height, "|", color="black", markersize=15, markeredgewidth=2)
+        place = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
+        axes.annotate(number.format(values.mean()), (values.max(), height), **place)
+    axes.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5), title=title, xlabel=xlabel)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.minorticks_off()
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.12)
+    axes.grid(axis="x", alpha=0.25, linewidth=0.6)
     if ax is None:
         show(axes.figure, alt)
     return axes
@@ -99,7 +151,7 @@ def plot_images(
 ) -> None:
     """Show pictures (n, height, width) or (n, height, width, 1) in a grid, ink dark on light, each with its caption.
 
-    All share one scale: `limits` (darkest and lightest value), or the least and the greatest value in `images`.
+    All share one scale: `limits` (the values drawn lightest and darkest), or the least and the greatest value in `images`.
     `size` is the width of one picture in inches.
     """
     images = np.asarray(images)
@@ -107,22 +159,56 @@ def plot_images(
         images = images[..., 0]
     if images.ndim != 3 or len(images) == 0:
         raise ValueError(f"expected pictures of shape (n, height, width), got {images.shape}")
-    if captions is not None and len(captions) != len(images):
-        raise ValueError(f"expected {len(images)} captions, one for each picture, got {len(captions)}")
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    low, high = limits if limits is not None else (images.min(), images.max())
-    lines = max((caption.count("\n") + 1 for caption in captions), default=0) if captions is not None else 0
-    fig, grid = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.17 * lines) * rows + 0.35), squeeze=False)
-    for cell, place in enumerate(grid.flat):
-        place.axis("off")
-        if cell < len(images):
-            place.imshow(images[cell], cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
-            if captions is not None:
-                place.set_title(captions[cell], fontsize=8, fontweight="normal", pad=2)
-    fig.suptitle(title, fontsize=11, fontweight="bold")
-    fig.tight_layout(pad=0.3)
+    rows = [images[start : start + columns] for start in range(0, len(images), columns)]
+    limits = limits if limits is not None else (images.min(), images.max())
+    show(_grid(rows, captions, title=title, limits=limits, cmap=cmap, size=size, frame=False), alt)
+
+
+def image_rows(
+    rows: Mapping[str, Sequence[np.ndarray] | np.ndarray],
+    captions: Sequence[str] | None = None,
+    *,
+    title: str,
+    alt: str,
+    limits: tuple[float, float] | None = None,
+    scale: str = "all",
+    signed: bool = False,
+    size: float = 0.85,
+) -> None:
+    """Show labelled rows of pictures (label: pictures (height, width)), ink dark on light, each picture with its caption.
+
+    Pictures may differ in size; those of shape (height, width, 3) are drawn in their own colours, from 0 to 1. `captions`
+    has one text for each picture, row after row. `scale` says which pictures share one scale of grey, from their least to
+    their greatest value: "all" (or all take `limits`), those of one "row", or each "image" has its own. If `signed`,
+    pictures with values below zero are drawn red where they are positive, white at zero and blue where they are negative.
+    `size` is the width of one picture in inches.
+    """
+    if scale not in ("all", "row", "image"):
+        raise ValueError(f'expected scale "all", "row" or "image", got {scale!r}')
+    pictures = [[np.asarray(picture) for picture in row] for row in rows.values()]
+    pictures = [[picture[..., 0] if picture.shape[2:] == (1,) else picture for picture in row] for row in pictures]
+    if not rows or not all(pictures):
+        raise ValueError("expected at least one picture in each row, got none")
+    for picture in (picture for row in pictures for picture in row):
+        if picture.ndim != 2 and picture.shape[2:] != (3,):
+            raise ValueError(f"expected pictures of shape (height, width), got {picture.shape}")
+    fig = _grid(pictures, captions, labels=list(rows), title=title, limits=limits, scale=scale, signed=signed, size=size)
     show(fig, alt)
+
+
+def save_picture(pixels: np.ndarray, folder: Path, name: str) -> Path:
+    """Write grey pixels (height, width) uint8 as the PNG file folder/name, whole or not at all; return the folder.
+
+    The folder is made if it does not exist. Where it can't be written, a new temporary folder takes its place, and a line
+    says so; pass the returned folder the next time.
+    """
+    try:
+        _write_png(pixels, folder, name)
+    except OSError as error:
+        reason, folder = error.strerror or error, Path(tempfile.mkdtemp(prefix=f"{Path(folder).name}-"))
+        _write_png(pixels, folder, name)
+        print(f"The folder for pictures can't be written ({reason}). They go to {folder} instead.")
+    return Path(folder)
 
 
 class Progress:
@@ -137,7 +223,9 @@ class Progress:
     def __init__(self, total: int, label: str) -> None:
         self.total, self.label = total, label
         self.start = self.shown = time.perf_counter()
-        self.handle = display(self._text(f"{label} …"), raw=True, display_id=True)
+        self.handle = None
+        if get_ipython() is not None:  # plain Python has no line that could be replaced: it prints the last one
+            self.handle = display(self._text(f"{label} …"), raw=True, display_id=True)
 
     @property
     def seconds(self) -> float:
@@ -157,17 +245,87 @@ class Progress:
         """Replace the line by `text`, which stays."""
         if self.handle is not None:
             self.handle.update(self._text(f"{self.label}: {text}"), raw=True)
+        else:
+            print(f"{self.label}: {text}")
 
     @staticmethod
     def _text(text: str) -> dict[str, str]:
         return {"text/plain": text}
 
 
-def _fewer_colours(picture: io.BytesIO) -> bytes:
-    """The same PNG with at most 128 colours: a third of its size, and no difference that the eye finds."""
-    from PIL import Image
+def _axes(ax: Axes | None, alt: str | None, size: tuple[float, float]) -> Axes:
+    """`ax`, or the axes of a new figure, which needs an alt text."""
+    if ax is not None:
+        return ax
+    if alt is None or not alt.strip():
+        raise ValueError("expected alt, a sentence that says what the figure shows, got none")
+    return plt.subplots(figsize=size)[1]
 
-    smaller = io.BytesIO()
+
+def _grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[str] | None,
+    *,
+    labels: Sequence[str] = (),
+    title: str,
+    limits: tuple[float, float] | None = None,
+    scale: str = "all",
+    signed: bool = False,
+    cmap: str = "gray_r",
+    size: float = 0.85,
+    frame: bool = True,
+) -> Figure:
+    """A grid of pictures, drawn but not shown; the arguments are those of `image_rows`."""
+    count, columns = sum(map(len, rows)), max(map(len, rows))
+    if captions is not None and len(captions) != count:
+        raise ValueError(f"expected {count} captions, one for each picture, got {len(captions)}")
+    remaining = iter(captions if captions is not None else [""] * count)
+    lines = max((caption.count("\n") + 1 for caption in captions or [] if caption), default=0)
+    margin = max((0.075 * len(line) + 0.15 for label in labels for line in label.split("\n") if line), default=0)
+    fig, grid = plt.subplots(
+        len(rows),
+        columns + 1,
+        figsize=(size * columns + margin, (size + 0.17 * lines) * len(rows) + 0.35),
+        width_ratios=[max(margin, 1e-3), *[size] * columns],
+        squeeze=False,
+    )
+    everything = [picture for row in rows for picture in row]
+    for row, places, label in zip(rows, grid, labels or [""] * len(rows)):
+        for place in places:
+            place.axis("off")
+        places[0].text(0, 0.5, label, va="center", fontsize=9, transform=places[0].transAxes)
+        for picture, place in zip(row, places[1:]):
+            together = {"all": everything, "row": row, "image": [picture]}[scale]
+            low, high = limits or (min(map(np.min, together)), max(map(np.max, together)))
+            look = {"cmap": cmap, "vmin": low, "vmax": high}
+            if signed and picture.min() < 0:
+                look = {"cmap": "RdBu_r", "vmin": -max(high, -low), "vmax": max(high, -low)}
+            place.imshow(picture, interpolation="nearest", **look)
+            place.set_title(next(remaining), fontsize=8, fontweight="normal", pad=2)
+            if frame:
+                place.axis("on")
+                place.set(xticks=[], yticks=[])
+                place.spines[:].set(visible=True, color="0.8", linewidth=0.6)
+    fig.suptitle(title)
+    fig.tight_layout(pad=0.3)
+    return fig
+
+
+def _png(fig: Figure) -> bytes:
+    """The figure as a PNG of at most 128 colours: a third of the size, and no difference that the eye finds."""
+    picture, smaller = io.BytesIO(), io.BytesIO()
+    fig.savefig(picture, format="png", bbox_inches="tight")
     with Image.open(picture) as image:
         image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(smaller, format="png", optimize=True)
     return smaller.getvalue()
+
+
+def _write_png(pixels: np.ndarray, folder: Path, name: str) -> None:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{uuid.uuid4().hex}.part"  # another kernel may be writing the same file
+    try:
+        Image.fromarray(pixels).save(temporary, format="png")
+        os.replace(temporary, folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import data, plotting
-from helpers.plotting import COLOURS, DASHES, Progress, plot_images, plot_lines, show
+from helpers import plotting
+from helpers.plotting import COLOURS, DASHES, Progress, plot_images, plot_lines, set_figure_note, show
 
 
 class Shown:
@@ -32,6 +32,7 @@ class Shown:
 def shown(monkeypatch):
     shown = Shown()
     monkeypatch.setattr(plotting, "display", shown)
+    monkeypatch.setattr(plotting, "get_ipython", lambda: "a kernel")
     return shown
 
 
@@ -58,11 +59,13 @@ def test_a_figure_without_alt_text_is_refused(shown):
     plt.close("all")
 
 
-def test_while_the_sample_stands_in_every_figure_says_so(shown, monkeypatch):
-    monkeypatch.setattr(data, "figure_note", "embedded sample")
-    fig = plt.figure()
-    show(fig, "Empty")
-    assert [text.get_text() for text in fig.texts] == ["embedded sample"]
+def test_a_note_that_is_set_stands_under_every_figure_until_it_is_taken_away(shown, monkeypatch):
+    monkeypatch.setattr(plotting, "_figure_note", "")
+    for note, texts in [("embedded sample", ["embedded sample"]), ("", [])]:
+        set_figure_note(note)
+        fig = plt.figure()
+        show(fig, "Empty")
+        assert [text.get_text() for text in fig.texts] == texts
 
 
 def test_lines_have_titles_labels_and_a_legend_where_there_are_several(shown):

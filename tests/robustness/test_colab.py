@@ -27,6 +27,7 @@ def test_the_notebook_clones_its_repository_and_runs_to_its_end(path, tmp_path):
         "GIT_CONFIG_VALUE_0": address(),
     }
     with kernel(content, **environment) as running:
+        running.run("import google.colab")  # as Colab's own kernel has done when a notebook begins
         for cell in code_cells(path):
             running.run(cell.source)
         running.run(f"assert str(root) == {str(content.resolve() / 'four-networks')!r}, root")

@@ -1,0 +1,115 @@
+"""Refusals that several notebooks share. Each check returns what it was given, converted, or raises a ValueError that
+says what was expected and what came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def expect(right: bool, wanted: str, got: Any) -> None:
+    """Raise ValueError("expected {wanted}, got {got}") unless `right`."""
+    if not right:
+        raise ValueError(f"expected {wanted}, got {got}")
+
+
+def check_whole_number(name: str, value: int, *, least: int = 1) -> int:
+    """A whole number of at least `least`, as an int. NumPy's integers count, True and 2.0 do not."""
+    whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+    expect(whole and value >= least, f"{name} to be a whole number of at least {least}", repr(value))
+    return int(value)
+
+
+def check_number(
+    name: str, value: float, *, above: float = -np.inf, least: float = -np.inf, below: float = np.inf, most: float = np.inf
+) -> float:
+    """A finite number, larger than `above` and smaller than `below`, or from `least` to `most` inclusive, as a float."""
+    limits = [f"above {above:g}"] * (above > -np.inf) + [f"at least {least:g}"] * (least > -np.inf)
+    limits += [f"below {below:g}"] * (below < np.inf) + [f"at most {most:g}"] * (most < np.inf)
+    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and bool(np.isfinite(value))
+    right = number and above < value < below and least <= value <= most
+    expect(right, f"{name} to be " + " and ".join(["a finite number", *limits]), repr(value))
+    return float(value)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    """One of `choices`."""
+    expect(isinstance(value, str) and value in choices, f"{name} to be " + " or ".join(f'"{c}"' for c in choices), repr(value))
+    return value
+
+
+def check_numbers(name: str, values: ArrayLike) -> np.ndarray:
+    """An array of real numbers, whole or not, of any shape. NaN and infinity pass."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"expected {name} to hold numbers in rows of one length, got rows of different lengths") from None
+    expect(array.dtype.kind in "biuf", f"{name} to hold numbers", f"values of type {array.dtype}")
+    return array
+
+
+def check_finite(name: str, values: ArrayLike, axes: Sequence[str] | None = None) -> np.ndarray:
+    """An array of finite real numbers, at least one; with one axis for each name in `axes`, if they are given.
+
+    >>> x = check_finite("x", x, ("series", "step"))
+    """
+    array = check_numbers(name, values)
+    expect(axes is None or array.ndim == len(axes), f"{name} of shape ({', '.join(axes or ())})", f"shape {array.shape}")
+    expect(array.size > 0, f"{name} to hold at least one number", f"shape {array.shape}")
+    if not np.isfinite(array).all():
+        index = np.argwhere(~np.isfinite(array))[0].tolist()
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes or ["index"] * array.ndim, index))
+        raise ValueError(f"expected {name} to hold finite numbers, got {array[tuple(index)]} at {place or 'its only place'}")
+    return array
+
+
+def check_rows(name: str, rows: ArrayLike, width: int) -> np.ndarray:
+    """One row of `width` finite numbers, or n of them: (width,) or (n, width) → (n, width)."""
+    array = np.atleast_2d(check_numbers(name, rows))
+    right = array.ndim == 2 and array.shape[1] == width and len(array) > 0
+    expect(right, f"{name} of shape ({width},) or (n, {width})", f"shape {np.shape(rows)}")
+    return check_finite(name, array, ("row", "column"))
+
+
+def check_series(x: ArrayLike, name: str = "x") -> np.ndarray:
+    """Series of finite numbers, (series, steps), at least one series of at least one step, as float64."""
+    array = check_numbers(name, x)
+    hint = ": give one series as [x], Keras's as x[..., 0]"
+    expect(array.ndim == 2, f"{name} of shape (series, steps)", f"shape {array.shape}{hint}")
+    expect(array.size > 0, f"{name} to be at least one series of at least one step", f"shape {array.shape}")
+    return check_finite(name, array, ("series", "step")).astype(np.float64)
+
+
+def check_images(images: ArrayLike, name: str = "images") -> np.ndarray:
+    """Images as MNIST has them: uint8 of shape (n, 28, 28), at least one."""
+    array = np.asarray(images)
+    right = array.dtype == np.uint8 and array.ndim == 3 and array.shape[1:] == (28, 28) and len(array) > 0
+    expect(right, f"uint8 {name} of shape (n, 28, 28)", f"{array.dtype} of shape {array.shape}")
+    return array
+
+
+def check_labels(labels: ArrayLike, count: int | None = None, *, classes: int = 10, name: str = "labels") -> np.ndarray:
+    """Whole numbers from 0 to classes - 1, of shape (n,); `count` of them if that is given."""
+    array = np.asarray(labels)
+    right = array.dtype.kind in "iu" and array.ndim == 1 and len(array) > 0
+    expect(right, f"{name} to be whole numbers of shape (n,)", f"{array.dtype} of shape {array.shape}")
+    expect(count is None or len(array) == count, f"{count} {name}, one for each image", len(array))
+    low, high = int(array.min()), int(array.max())
+    expect(0 <= low and high < classes, f"{name} from 0 to {classes - 1}", f"{low} to {high}")
+    return array
+
+
+def check_one_hot(rows: ArrayLike, count: int | None = None, *, classes: int = 10, name: str = "labels") -> np.ndarray:
+    """Rows of zeros with a single one, (n, classes); `count` of them if that is given."""
+    array = check_finite(name, rows)
+    right = array.ndim == 2 and array.shape[1] == classes and count in (None, len(array))
+    n = "n" if count is None else count
+    expect(right, f"{name} of shape ({n}, {classes})", f"shape {array.shape}")
+    right = np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()
+    expect(bool(right), f"each row of {name} to hold a single 1 among zeros", "another row")
+    return array
