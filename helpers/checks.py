@@ -68,12 +68,20 @@ def check_finite(name: str, values: ArrayLike, axes: Sequence[str] | None = None
     return array
 
 
-def check_rows(name: str, rows: ArrayLike, width: int) -> np.ndarray:
-    """One row of `width` finite numbers, or n of them: (width,) or (n, width) → (n, width)."""
+def check_rows(name: str, rows: ArrayLike, width: int, count: int | None = None) -> np.ndarray:
+    """One row of `width` finite numbers, or n of them: (width,) or (n, width) → (n, width); `count` rows if it is given."""
     array = np.atleast_2d(check_numbers(name, rows))
     right = array.ndim == 2 and array.shape[1] == width and len(array) > 0
     expect(right, f"{name} of shape ({width},) or (n, {width})", f"shape {np.shape(rows)}")
+    expect(count is None or len(array) == count, f"{name} to have {count} rows, one for each sample", len(array))
     return check_finite(name, array, ("row", "column"))
+
+
+def check_loss(loss: float, lr: float) -> float:
+    """The loss of a training step, as a float. Raises FloatingPointError, with advice, once it is not finite."""
+    if not np.isfinite(loss):
+        raise FloatingPointError(f"training diverged: the loss is {loss}. Start again with a learning rate below {lr:.3g}.")
+    return float(loss)
 
 
 def check_series(x: ArrayLike, name: str = "x") -> np.ndarray:
