@@ -13,21 +13,18 @@ from bs4 import BeautifulSoup
 from helpers.address import address
 from helpers.pages import to_html
 from tests import notebook_code
-from tests.notebook_code import NOTEBOOKS, ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT, cells, code_cells, read
+
+MEASURED = {  # cells that the benchmarks execute, by their tags
+    "best-network": "01_mlp_from_scratch",
+    "data": "04_mnist_gan",
+    "evaluation-network": "04_mnist_gan",
+    "classic-run": "04_mnist_gan",
+    "best-run": "04_mnist_gan",
+    "conditional-run": "04_mnist_gan",
+}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
-def code_cells(path):
-    return [cell for cell in read(path).cells if cell.cell_type == "code" and cell.source.strip()]
-
-
-def tagged(path, tag):
-    return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
 
 
 def text_of(output):
@@ -83,8 +80,8 @@ def test_its_outputs_are_of_all_of_mnist(path):
 
 @each_notebook
 def test_the_setup_cell_is_the_same_in_all_four(path):
-    (cell,) = tagged(path, "setup")
-    (first,) = tagged(NOTEBOOKS[0], "setup")
+    (cell,) = cells(path, "setup")
+    (first,) = cells(NOTEBOOKS[0], "setup")
     assert cell.source == first.source
 
 
@@ -133,8 +130,8 @@ def test_its_page_asks_nothing_of_a_network(path):
 @each_notebook
 def test_its_formulas_need_no_font_that_a_page_without_a_network_lacks(path):
     """MathJax 2, which comes with the pages, fails at a prime there, and puts the accents of letters a line too high."""
-    cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
-    formulas = [a or b for cell in cells for a, b in re.findall(r"\$\$(.+?)\$\$|\$([^$]+)\$", cell, re.DOTALL)]
+    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    formulas = [a or b for text in texts for a, b in re.findall(r"\$\$(.+?)\$\$|\$([^$]+)\$", text, re.DOTALL)]
     assert formulas
     assert [formula for formula in formulas if re.search(r"'|\\(bar|hat|tilde|overline|dot)\b", formula)] == []
 
@@ -152,16 +149,21 @@ def test_links_within_the_repository_resolve(path):
 
 @each_notebook
 def test_tags_are_those_that_tools_know_and_solutions_are_folded(path):
-    known = {"setup", "definitions", "exercise", "solution", "nbval-check-output"}
+    known = {"setup", "definitions", "exercise", "solution", "nbval-check-output", "hide-input", "hide-cell", *MEASURED}
     for cell in read(path).cells:
         assert set(cell.metadata.get("tags", [])) <= known
-    solutions, exercises = tagged(path, "solution"), tagged(path, "exercise")
+    solutions, exercises = cells(path, "solution"), cells(path, "exercise")
     assert 3 <= len(exercises) <= 4 and len(solutions) == len(exercises)
     for cell in solutions:
         assert cell.metadata.jupyter.source_hidden and cell.metadata.cellView == "form"
         assert any("Right." in text_of(output) for output in cell.outputs)
     for cell in exercises:
         assert any("Not written yet." in text_of(output) for output in cell.outputs)
+
+
+@pytest.mark.parametrize("tag", MEASURED)
+def test_a_cell_that_is_measured_is_in_its_notebook_once(tag):
+    assert [path.stem for path in NOTEBOOKS for cell in cells(path, tag)] == [MEASURED[tag]]
 
 
 @each_notebook
@@ -174,7 +176,7 @@ def test_cells_are_short_enough_to_be_read(path):
 
 @each_notebook
 def test_a_cell_tagged_definitions_trains_nothing_and_says_nothing(path):
-    for cell in tagged(path, "definitions"):
+    for cell in cells(path, "definitions"):
         assert not cell.outputs
 
 
@@ -285,7 +287,7 @@ def run_setup(folder, *, colab=False, decoy=None, times=1, environment=None):
     """Execute the setup cell in a fresh interpreter that starts in `folder`; print where `helpers` came from."""
     import os
 
-    (cell,) = tagged(NOTEBOOKS[0], "setup")
+    (cell,) = cells(NOTEBOOKS[0], "setup")
     fake = "import sys, types; google = types.ModuleType('google'); google.colab = types.ModuleType('google.colab')\n"
     fake += "sys.modules.update({'google': google, 'google.colab': google.colab})\n"
     code = (fake if colab else "") + cell.source * 1 + ("\n" + cell.source) * (times - 1) + "\nprint(helpers.__file__)"

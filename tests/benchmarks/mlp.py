@@ -1,0 +1,156 @@
+"""Notebook 01: an epoch of the perceptron beside its peers, how its time grows, and the accuracy of its best network."""
+
+from __future__ import annotations
+
+import timeit
+from collections.abc import Callable
+
+import numpy as np
+
+from helpers.data import load_mnist, one_hot
+from tests.benchmarks.common import HAS_TORCH, Comparison, Stopwatch, main
+from tests.notebook_code import fresh_definitions, run_tagged
+
+
+class OneAtATime:
+    """The classic program's network, written anew with its gradient in the right order: one image a step, in float64."""
+
+    def __init__(self, Xnodes: int, Ynodes: int, Znodes: int, lr: float, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.Wyx = rng.normal(0.0, Xnodes**-0.5, (Ynodes, Xnodes))
+        self.Wzy = rng.normal(0.0, Ynodes**-0.5, (Znodes, Ynodes))
+        self.lr = lr
+
+    @staticmethod
+    def af(x: np.ndarray) -> np.ndarray:
+        return 1.0 / (1.0 + np.exp(-np.clip(x, -34.538776394910684, 34.538776394910684)))
+
+    def backprop(self, Xrow: np.ndarray, Trow: np.ndarray) -> None:
+        Xout, Zteach = np.array(Xrow, ndmin=2).T, np.array(Trow, ndmin=2).T
+        Yout = self.af(self.Wyx @ Xout)
+        Zout = self.af(self.Wzy @ Yout)
+        dE_dZin = (Zout - Zteach) * Zout * (1.0 - Zout)
+        dE_dYin = (self.Wzy.T @ dE_dZin) * Yout * (1.0 - Yout)
+        self.Wzy -= self.lr * (dE_dZin @ Yout.T)
+        self.Wyx -= self.lr * (dE_dYin @ Xout.T)
+
+
+def an_epoch(work: Callable[[int], object]) -> Callable[[int], dict]:
+    """A side that measures how long one call of `work` takes."""
+
+    def side(turn: int) -> dict[str, float]:
+        clock = Stopwatch()
+        work(turn)
+        return {"seconds an epoch": clock.seconds}
+
+    return side
+
+
+def epoch_of_ours(images: int = 60_000, hidden: int = 100, batch_size: int = 128) -> Callable[[int], dict]:
+    mnist, mlp = load_mnist(), fresh_definitions("01_mlp_from_scratch")
+    network = mlp.ThreeLayerNetwork(784, hidden, 10, lr=0.5, scaled=True, dtype=np.float32, rng=1)
+    x, y = mnist.x_train[:images], mnist.y_train[:images]
+    return an_epoch(lambda turn: mlp.train(network, x, y, epochs=1, batch_size=batch_size, rng=turn))
+
+
+def epoch_in_torch(X: np.ndarray, T: np.ndarray, batch_size: int) -> Callable[[int], dict]:
+    import torch
+
+    network = torch.nn.Sequential(torch.nn.Linear(784, 100), torch.nn.Sigmoid(), torch.nn.Linear(100, 10), torch.nn.Sigmoid())
+    optimizer, loss = torch.optim.SGD(network.parameters(), lr=0.5), torch.nn.MSELoss()
+    inputs, targets = torch.from_numpy(X), torch.from_numpy(T)
+
+    def epoch(turn: int) -> None:
+        order = torch.randperm(len(inputs))
+        for start in range(0, len(inputs), batch_size):
+            index = order[start : start + batch_size]
+            optimizer.zero_grad()
+            loss(network(inputs[index]), targets[index]).backward()
+            optimizer.step()
+
+    return an_epoch(epoch)
+
+
+def sides_of_an_epoch(batch_size: int) -> dict[str, Callable[[int], dict]]:
+    import keras
+    from sklearn.neural_network import MLPClassifier
+
+    mnist, mlp = load_mnist(), fresh_definitions("01_mlp_from_scratch")
+    X, T = mlp.rows(mnist.x_train), one_hot(mnist.y_train)
+    doubles, classic = X.astype(np.float64), OneAtATime(784, 100, 10, lr=0.1)
+    peer = MLPClassifier(
+        (100,), activation="logistic", solver="sgd", batch_size=batch_size, learning_rate_init=0.5, momentum=0, alpha=0
+    )
+    layers = [keras.Input((784,)), keras.layers.Dense(100, "sigmoid"), keras.layers.Dense(10, "sigmoid")]
+    network = keras.Sequential(layers)
+    network.compile(keras.optimizers.SGD(0.5), "mean_squared_error")
+    network.fit(X[:1000], T[:1000], batch_size=batch_size, verbose=0)  # traced before the clock starts
+
+    def one_at_a_time(turn: int) -> None:
+        for index in np.random.default_rng(turn).permutation(len(doubles)):
+            classic.backprop(doubles[index], T[index])
+
+    def products_alone(turn: int) -> dict[str, float]:
+        square = np.random.default_rng(0).random((2048, 2048), np.float32)
+        calls, seconds = timeit.Timer(lambda: square @ square).autorange()
+        operations = 2 * len(X) * (2 * 784 * 100 + 3 * 100 * 10)  # forward, by the weights, and by the hidden layer
+        return {"seconds an epoch": operations / (2 * 2048**3) * seconds / calls}
+
+    sides = {
+        "one image at a time": an_epoch(one_at_a_time),
+        "ours": epoch_of_ours(batch_size=batch_size),
+        "scikit-learn": an_epoch(lambda turn: peer.partial_fit(X, mnist.y_train, classes=np.arange(10))),
+        "Keras": an_epoch(lambda turn: network.fit(X, T, batch_size=batch_size, verbose=0)),
+    }
+    if HAS_TORCH:
+        sides["PyTorch"] = epoch_in_torch(X, T, batch_size)
+    return {**sides, "the matrix products alone": products_alone}
+
+
+def best_network(turn: int) -> dict[str, float]:
+    mlp = fresh_definitions("01_mlp_from_scratch")
+    mlp.mnist, mlp.SEED = load_mnist(), 11 + turn
+    run_tagged(mlp, "best-network")
+    return {"test accuracy, %": 100 * mlp.test_accuracy, "seconds of training": mlp.seconds}
+
+
+COMPARISONS = {
+    "mlp-32": Comparison(
+        "A perceptron 784-100-10, mini-batches of 32",
+        "One epoch of the 60,000 images in float32: sigmoids, squared error, plain gradient descent; scikit-learn has its "
+        "cross-entropy. The classic program shows one image at a time, in float64. The last row is a lower bound: the "
+        "multiplications of the epoch at the rate at which this machine multiplies two matrices of 2048 by 2048. Ours begins "
+        "from the bytes of the images and shuffles and scales them inside the clock, the others from rows of floats.",
+        lambda: sides_of_an_epoch(32),
+    ),
+    "mlp-128": Comparison(
+        "A perceptron 784-100-10, mini-batches of 128", "The same in mini-batches of 128.", lambda: sides_of_an_epoch(128)
+    ),
+    "mlp-batch": Comparison(
+        "How the time grows with the mini-batch",
+        "Our network 784-100-10, one epoch, in mini-batches of so many images.",
+        lambda: {f"{size}": epoch_of_ours(batch_size=size) for size in (1, 8, 32, 128, 512, 2048)},
+        rounds=3,
+    ),
+    "mlp-width": Comparison(
+        "How the time grows with the width",
+        "Our network in mini-batches of 128, one epoch, with so many hidden units.",
+        lambda: {f"{hidden}": epoch_of_ours(hidden=hidden) for hidden in (25, 50, 100, 200, 400, 800)},
+        rounds=3,
+    ),
+    "mlp-images": Comparison(
+        "How the time grows with the number of images",
+        "Our network 784-100-10 in mini-batches of 128, one epoch of so many images.",
+        lambda: {f"{images:,}": epoch_of_ours(images=images) for images in (7_500, 15_000, 30_000, 60_000)},
+        rounds=3,
+    ),
+    "mlp-accuracy": Comparison(
+        "The best perceptron of notebook 01, three seeds",
+        "The cell of notebook 01 that trains the best network, with three seeds.",
+        lambda: {"ours": best_network},
+        rounds=3,
+    ),
+}
+
+if __name__ == "__main__":
+    main(COMPARISONS)
