@@ -1,159 +1,131 @@
-"""The checks of the exercises of notebook 02."""
+"""The checks of the exercises of notebook 02, on convolution."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from helpers.exercises.judge import judge
+from helpers.exercises.judge import Answer, Mistake, NotYet, compare, judge, number
 
 
 def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | None:
-    """Notebook 02: how many places a window has."""
-    cases = [(28, 3, 1, "valid"), (28, 3, 1, "same"), (12, 2, 3, "valid"), (11, 2, 3, "same"), (7, 7, 2, "valid")]
-    cases += [(13, 2, 3, "valid"), (10, 2, 3, "same"), (11, 2, 1, "same")]
+    """How many positions a window has: (size, kernel, stride, padding) → a whole number."""
+    cases = {
+        "valid": [(28, 3, 1), (12, 2, 3), (7, 7, 2), (13, 2, 3), (29, 5, 4)],
+        "same": [(28, 3, 1), (11, 2, 3), (10, 2, 3), (11, 2, 1), (12, 4, 3)],
+    }
+    rules = [lambda m, k, s: (m - k) // s + 1, lambda m, k, s: math.ceil(m / s)]
 
-    def right(size: int, kernel: int, stride: int, padding: str) -> int:
-        return (size - kernel) // stride + 1 if padding == "valid" else -(-size // stride)
+    def sizes(valid: Callable[[int, int, int], float] = rules[0], same: Callable[[int, int, int], float] = rules[1]) -> tuple:
+        return tuple(np.array([rule(*case) for case in group]) for rule, group in zip((valid, same), cases.values()))
 
-    def answer():
-        results = [your_size(*case) for case in cases]
-        return None if all(result is None or result is ... for result in results) else results
+    right = dict(zip(cases, sizes()))
+    down, up = "The last window must end inside the image.", "The last stride counts as well, even if it isn't whole."
+    mistakes = [
+        Mistake('under "valid" one is missing', sizes(lambda m, k, s: (m - k) // s), "The first window counts too."),
+        Mistake('under "valid" one is added too early', sizes(lambda m, k, s: (m - k + 1) // s), "Add it after dividing."),
+        Mistake('under "valid" this rounds up', sizes(lambda m, k, s: math.ceil((m - k) / s) + 1), f"Round down. {down}"),
+        Mistake('under "valid" this rounds to the nearest', sizes(lambda m, k, s: round((m - k) / s) + 1), f"Round down. {down}"),
+        Mistake('under "valid" this doesn\'t round', sizes(lambda m, k, s: (m - k) / s + 1), f"Round down. {down}"),
+        Mistake('under "valid" this is the size of "same"', sizes(rules[1]), down),
+        Mistake("the stride is forgotten", sizes(lambda m, k, s: m - k + 1, lambda m, k, s: m), "It divides the size."),
+        Mistake('under "same" this rounds down', sizes(same=lambda m, k, s: m // s), f"Round up. {up}"),
+        Mistake('under "same" this doesn\'t round', sizes(same=lambda m, k, s: m / s), f"Round up. {up}"),
+        Mistake("the padding is forgotten", sizes(same=rules[0]), 'Under "same" there is a window for every stride-th pixel.'),
+        Mistake(
+            'under "same" the size depends on the kernel',
+            sizes(same=lambda m, k, s: (m - k + 2 * (k // 2)) // s + 1),
+            "Zero padding makes up for it: there is a window for every stride-th pixel.",
+        ),
+    ]
 
-    def verdict(results: list) -> str | None:
-        for (_, _, _, padding), result in zip(cases, results, strict=True):
-            if result is None or result is ...:
-                return f"for {padding!r} your function returns nothing yet."
-        mistakes = {
-            'under "valid" the window also stands at the very start: add one.': (
-                lambda m, k, s, p: (m - k) // s if p == "valid" else None
-            ),
-            'under "valid" the last window must end inside the picture: round down.': (
-                lambda m, k, s, p: -(-(m - k) // s) + 1 if p == "valid" else None
-            ),
-            "the stride is forgotten.": lambda m, k, s, p: m - k + 1 if p == "valid" else m,
-            'under "same" a place that doesn\'t fill a whole stride counts too: round up.': (
-                lambda m, k, s, p: m // s if p == "same" else None
-            ),
-            "the padding is forgotten.": lambda m, k, s, p: (m - k) // s + 1,
-            'under "same" the kernel doesn\'t matter: every stride-th pixel has a window.': (
-                lambda m, k, s, p: (m - k + 2 * (k // 2)) // s + 1 if p == "same" else None
-            ),
-        }
-        wrong = {case: result for case, result in zip(cases, results, strict=True) if result != right(*case)}
-        if not wrong:
-            if all(float(result).is_integer() for result in results):
-                return None
-            return "expected whole numbers."
-        for message, mistake in mistakes.items():
-            if all(mistake(*case) == result for case, result in wrong.items()):
-                return message
-        (size, kernel, stride, padding), result = next(iter(wrong.items()))
-        it_is = right(size, kernel, stride, padding)
-        return f"for size {size}, kernel {kernel}, stride {stride}, {padding!r} you get {result!r}; it is {it_is}."
+    def call(padding: str, i: int) -> str:
+        return f"your_size{(*cases[padding][i], padding)}"
 
-    return judge(answer, verdict, "28 pixels under a window of 3 have 26 places, and 28 if zeros are laid around.")
+    def examine(answer: Answer) -> str:
+        def size(padding: str, i: int) -> float:
+            try:
+                return number(answer(*cases[padding][i], padding), "the size")
+            except NotYet as wrong:
+                raise NotYet(f"for {call(padding, i)}: {wrong}") from wrong
+
+        found = [[size(padding, i) for i in range(len(group))] for padding, group in cases.items()]
+        compare(found, right, mistakes, lambda padding, index: call(padding, index[0]))
+        return "Every size that was tried is right, under either padding."
+
+    return judge(your_size, examine)
 
 
 def check_true_convolution(your_convolution: Callable[[np.ndarray, np.ndarray], Any]) -> bool | None:
-    """Notebook 02: a convolution as mathematics defines it, with the kernel turned round along both axes."""
+    """A convolution as mathematics defines it, of images (n, h, w, c) with a kernel (kh, kw, c, filters)."""
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, 6, 7, 2)), rng.normal(size=(3, 2, 2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))  # (n, i, j, c, a, b)
 
     def slide(kernel: np.ndarray) -> np.ndarray:
-        windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))  # (n, i, j, c, a, b)
         return np.einsum("nijcab,abcf->nijf", windows, kernel)
 
-    mistakes = {
-        "the kernel isn't turned round: this is the cross-correlation of conv2d itself.": kernel,
-        "only the rows of the kernel are turned round; the columns too.": kernel[::-1],
-        "only the columns of the kernel are turned round; the rows too.": kernel[:, ::-1],
-        "the channels are turned round as well: they keep their order.": kernel[::-1, ::-1, ::-1],
-        "the filters are turned round as well: they keep their order.": kernel[::-1, ::-1, :, ::-1],
-        "channels and filters are turned round as well: they keep their order.": kernel[::-1, ::-1, ::-1, ::-1],
-        "channels and filters are turned round; rows and columns should be.": kernel[:, :, ::-1, ::-1],
-    }
-    right = slide(kernel[::-1, ::-1])
+    keep = "They keep their order: flip the first two axes only."
+    mistakes = [
+        Mistake("the kernel isn't flipped", slide(kernel), "This is the cross-correlation that conv2d itself gives."),
+        Mistake("only the rows of the kernel are flipped", slide(kernel[::-1]), "Flip its columns as well."),
+        Mistake("only the columns of the kernel are flipped", slide(kernel[:, ::-1]), "Flip its rows as well."),
+        Mistake("the channels are flipped as well", slide(kernel[::-1, ::-1, ::-1]), keep),
+        Mistake("the filters are flipped as well", slide(kernel[::-1, ::-1, :, ::-1]), keep),
+        Mistake("channels and filters are flipped as well", slide(kernel[::-1, ::-1, ::-1, ::-1]), keep),
+        Mistake(
+            "channels and filters are flipped", slide(kernel[:, :, ::-1, ::-1]), "Flip rows and columns instead, the first axes."
+        ),
+    ]
 
-    def verdict(result) -> str | None:
-        result = np.asarray(result)
-        if result.shape != right.shape:
-            return f'expected answers of shape {right.shape}, stride one and "valid", got {result.shape}.'
-        if np.allclose(result, right, atol=1e-5):
-            return None
-        for message, wrong in mistakes.items():
-            if np.allclose(result, slide(wrong), atol=1e-5):
-                return message
-        return f"the shape is right, the numbers differ by up to {np.abs(result - right).max():.2g}."
+    def examine(answer: Answer) -> str:
+        compare(answer(x, kernel), {'the output (stride 1, "valid")': slide(kernel[::-1, ::-1])}, mistakes)
+        return "A network that learns its kernels can do with either definition."
 
-    return judge(
-        lambda: your_convolution(x.copy(), kernel.copy()),
-        verdict,
-        "A network learns its kernels, so it doesn't matter to it which way round they lie.",
-    )
+    return judge(your_convolution, examine)
 
 
 def check_fold(your_fold: Callable[..., Any]) -> bool | None:
-    """Notebook 02: a batch normalisation folded into the convolution before it."""
+    """The kernel and the bias of a convolution into which the batch normalisation behind it has been folded."""
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(3, 3, 4, 4)), rng.normal(size=4)
     gamma, beta, mean = rng.uniform(0.5, 2, 4), rng.normal(size=4), rng.normal(size=4)
     variance, epsilon = rng.uniform(0.1, 3, 4), 0.1
+    root = np.sqrt(variance + epsilon)
+    factor = gamma / root
 
     def folded(factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return kernel * factor, (bias - mean) * factor + beta
 
-    factor = gamma / np.sqrt(variance + epsilon)
-    right = folded(factor)
-    mistakes = {
-        "the variance isn't under a root.": folded(gamma / (variance + epsilon)),
-        "epsilon is forgotten.": folded(gamma / np.sqrt(variance)),
-        "epsilon belongs under the root.": folded(gamma / (np.sqrt(variance) + epsilon)),
-        "the kernel's input channels are scaled; filters are its last axis.": (kernel * factor[:, None], right[1]),
-        "the old bias is forgotten.": (right[0], beta - mean * factor),
-        "the old bias must be scaled too.": (right[0], bias - mean * factor + beta),
-        "the mean must be scaled too.": (right[0], bias * factor - mean + beta),
-        "the mean is forgotten.": (right[0], bias * factor + beta),
-        "the mean is subtracted, not added.": (right[0], (bias + mean) * factor + beta),
-        "beta is added after the scaling; it isn't scaled.": (right[0], (bias - mean + beta) * factor),
-        "gamma is forgotten.": folded(1 / np.sqrt(variance + epsilon)),
-        "the kernel isn't scaled.": (kernel, right[1]),
-        "beta is forgotten.": (right[0], (bias - mean) * factor),
-        "the bias must change too.": (right[0], bias),
-        "gamma is forgotten in the kernel.": (kernel / np.sqrt(variance + epsilon), right[1]),
-        "gamma is forgotten in the bias.": (right[0], (bias - mean) / np.sqrt(variance + epsilon) + beta),
-        "the root divides, it doesn't multiply.": folded(gamma * np.sqrt(variance + epsilon)),
-    }
+    new_kernel, new_bias = folded(factor)
+    mistakes = [
+        Mistake("the root is missing", folded(gamma / (variance + epsilon)), "The variance is the square of what divides."),
+        Mistake("epsilon is forgotten", folded(gamma / np.sqrt(variance)), "It is added to the variance."),
+        Mistake("epsilon is added to the root", folded(gamma / (np.sqrt(variance) + epsilon)), "It belongs under the root."),
+        Mistake("the root multiplies", folded(gamma * root), "It divides."),
+        Mistake("gamma is forgotten", folded(1 / root), "It multiplies what is normalised."),
+        Mistake("gamma is forgotten in the kernel", (kernel / root, new_bias), "It multiplies all that is normalised."),
+        Mistake(
+            "gamma is forgotten in the bias", (new_kernel, (bias - mean) / root + beta), "It multiplies all that is normalised."
+        ),
+        Mistake("the kernel isn't scaled", (kernel, new_bias), "It needs the same factor as the bias."),
+        Mistake("the input channels are scaled", (kernel * factor[:, None], new_bias), "The filters are the kernel's last axis."),
+        Mistake("the bias hasn't changed", (new_kernel, bias), "It is normalised too, and beta is added."),
+        Mistake("the old bias is forgotten", (new_kernel, beta - mean * factor), "It is normalised too."),
+        Mistake("the old bias isn't scaled", (new_kernel, bias - mean * factor + beta), "It is normalised too."),
+        Mistake("the mean is forgotten", (new_kernel, bias * factor + beta), "It is subtracted before the scaling."),
+        Mistake("the mean isn't scaled", (new_kernel, bias * factor - mean + beta), "It is subtracted before the scaling."),
+        Mistake("the mean is added", (new_kernel, (bias + mean) * factor + beta), "It is subtracted."),
+        Mistake("beta is forgotten", (new_kernel, (bias - mean) * factor), "It is added at the end."),
+        Mistake("beta is scaled", (new_kernel, (bias - mean + beta) * factor), "It is added after the scaling."),
+    ]
 
-    def nothing(part) -> bool:
-        return part is None or part is ...
+    def examine(answer: Answer) -> str:
+        result = answer(kernel, bias, gamma, beta, mean, variance, epsilon)
+        compare(result, {"the new kernel": new_kernel, "the new bias": new_bias}, mistakes)
+        return "One layer less and the same outputs: networks are prepared for use this way."
 
-    def same(one: tuple, other: tuple) -> bool:
-        return all(np.allclose(a, b, atol=1e-8) for a, b in zip(one, other, strict=True))
-
-    def answer():
-        result = your_fold(kernel.copy(), bias.copy(), gamma.copy(), beta.copy(), mean.copy(), variance.copy(), epsilon)
-        return None if isinstance(result, (tuple, list)) and all(map(nothing, result)) else result
-
-    def verdict(result) -> str | None:
-        if not isinstance(result, (tuple, list)) or len(result) != 2:
-            return "expected two arrays, the new kernel and the new bias."
-        for part, name in zip(result, ("kernel", "bias"), strict=True):
-            if nothing(part):
-                return f"the new {name} is still missing."
-        result = tuple(np.asarray(part) for part in result)
-        if result[0].shape == bias.shape and result[1].shape == kernel.shape:
-            return "the new kernel first, then the new bias."
-        if result[0].shape != kernel.shape or result[1].shape != bias.shape:
-            return f"expected shapes {kernel.shape} and {bias.shape}, got {result[0].shape} and {result[1].shape}."
-        if same(result, right):
-            return None
-        for message, wrong in mistakes.items():
-            if same(result, wrong):
-                return message
-        which = "kernel" if not np.allclose(result[0], right[0], atol=1e-8) else "bias"
-        return f"the new {which} differs by up to {max(np.abs(a - b).max() for a, b in zip(result, right, strict=True)):.2g}."
-
-    return judge(answer, verdict, "One layer less, and the same answers: this is how networks are made ready for use.")
+    return judge(your_fold, examine)

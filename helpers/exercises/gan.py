@@ -1,175 +1,192 @@
-"""The checks of the exercises of notebook 04."""
+"""The checks of the exercises of notebook 04, on losses, averages and noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from helpers.exercises.judge import judge
+from helpers.exercises.judge import Answer, Mistake, NotYet, compare, judge, number, numbers, same, scaled
 
 
-def check_generator_loss(your_loss: Callable) -> bool | None:
-    """Is it the mean of -log D on logits, also where D is zero to the computer?"""
+def check_generator_loss(your_loss: Callable[[np.ndarray], Any]) -> bool | None:
+    """The mean of -log D on logits of any shape, also where D is 0 in floating point."""
     logits = np.array([[-2.0, 0.0], [0.5, 3.0]])
-    right = float(np.mean(np.logaddexp(0, -logits)))
-
-    def answer():
-        with np.errstate(all="ignore"):
-            result = your_loss(logits.copy())
-            return result if result is None or result is ... else (result, your_loss(np.array([-1000.0, 1000.0])))
-
-    def verdict(result) -> str | None:
-        values, extreme = (np.asarray(value, dtype=float) for value in result)
-        if values.shape != ():
-            return f"expected one number, the mean, got an array of shape {values.shape}."
-        real_side = float(np.mean(np.logaddexp(0, logits)))
-        mistakes = [
-            (real_side, "this is -log(1 - D), the discriminator's loss on drawn pictures: check the sign of the logit."),
-            (-real_side, "this is log(1 - D), the game's own loss, flat where every fake is recognised. -log D is asked for."),
-            (-right, "the sign is wrong: log D is negative, the loss is -log D."),
-            (right * logits.size, "this is the sum, not the mean."),
-            (right * 2, "divide by the number of logits, whatever their shape: `np.mean` does."),
-            (np.nan, "the logits went into the logarithm as if they were probabilities."),
-        ]
-        if not np.isclose(values, right, rtol=1e-4):
-            for value, mistake in mistakes:
-                if np.isclose(values, value, rtol=1e-4, equal_nan=True):
-                    return mistake
-            return f"for the logits -2, 0, 0.5 and 3 it should be {right:.4f}, you have {float(values):.4f}."
-        if not np.isclose(extreme, 500.0, rtol=1e-4):
-            return (
-                f"at logits of -1000 and 1000 it should be 500, you have {float(extreme)}: "
-                "an exponential overflowed, or D was rounded before its logarithm."
-            )
-        return None
-
-    return judge(answer, verdict, f"{right:.4f} for the logits -2, 0, 0.5 and 3, and 500 where D is zero to the computer.")
-
-
-def check_running_average(your_average: Callable) -> bool | None:
-    """Is it the running average from zero, divided by the sum of its weights?"""
-    values, momentum = [4.0, 1.0, -2.0, 3.0, 5.0], 0.9
-
-    def running(values: list[float], momentum: float, start: float = 0.0) -> float:
-        for value in values:
-            start = momentum * start + (1 - momentum) * value
-        return start
-
-    right = running(values, momentum) / (1 - momentum ** len(values))
-    cold, n = running(values, momentum), len(values)
-    inside = 0.0
-    for number, value in enumerate(values, start=1):
-        inside = (momentum * inside + (1 - momentum) * value) / (1 - momentum**number)
+    right = {"the loss": np.mean(np.logaddexp(0, -logits))}
+    real = np.mean(np.logaddexp(0, logits))
     mistakes = [
-        (cold / (1 - momentum ** (n + 1)), "the power is the number of values: you count one too many."),
-        (cold / (1 - momentum ** (n - 1)), "the power is the number of values: you count one too few."),
-        (cold / momentum**n, "divide by 1 minus that power: this is the sum of the weights."),
-        (inside, "divide once, after the last value, not at each step."),
-        (running(values[::-1], momentum) / (1 - momentum**n), "the values are taken backwards: the last one counts most."),
-        (cold, "the cold start is still in it: divide by the sum of the weights."),
-        (running(values, 0.1) / (1 - 0.1**n), "momentum and 1 - momentum are exchanged."),
-        (running(values[1:], momentum, values[0]), "this starts at the first value, which counts too much: start at zero."),
-        (
-            cold / (1 - momentum),
-            "you divide by 1 - m, or left that factor out; divide by 1 minus m to the power of the number of values.",
+        Mistake("this is -log(1 - D)", real, "The discriminator has it for generated samples: check the sign of the logit."),
+        Mistake("this is log(1 - D)", -real, "It is flat where D recognises every generated sample: take -log D."),
+        *scaled(
+            right,
+            {
+                -1: "log D is negative, so the loss is -log D.",
+                4: "Take the mean, not the sum.",
+                2: "Divide by the number of logits.",
+            },
         ),
-        (float(np.mean(values)), "this is the plain mean: all values weigh the same."),
+        Mistake("this is the mean of D, without a logarithm", np.mean(1 / (1 + np.exp(-logits))), "Take -log of each D."),
     ]
 
-    def verdict(result) -> str | None:
-        result = np.asarray(result, dtype=float)
-        if result.shape != ():
-            return f"expected one number for numbers, got an array of shape {result.shape}."
-        if np.isclose(result, right):
-            if not np.isclose(float(your_average(list(values), 0.5)), running(values, 0.5) / (1 - 0.5**n)):
-                return "right for momentum 0.9 alone: use the momentum that is given."
-            arrays = [np.array([value, -value]) for value in values]
-            if not np.allclose(your_average(arrays, momentum), [right, -right]):
-                return "right for numbers; a list of arrays should give an array."
-            return None
-        for value, mistake in mistakes:
-            if np.isclose(result, value):
-                return mistake
-        return f"for 4, 1, -2, 3, 5 and momentum 0.9 it should be {right:.4f}, you have {float(result):.4f}."
+    def examine(answer: Answer) -> str:
+        loss = number(answer(logits), "the loss")
+        if np.isnan(loss):
+            raise NotYet("the logits went into the logarithm as if they were probabilities.")
+        compare(loss, right, mistakes)
+        try:
+            loss = number(answer(np.array([-1000.0, 1000.0])), "the loss")
+        except NotYet as wrong:
+            raise NotYet(
+                f"right for small logits, but for logits of -1000 and 1000 {wrong} Avoid exp of large numbers."
+            ) from wrong
+        if not same(loss, 500):
+            raise NotYet(
+                f"right for small logits, but for logits of -1000 and 1000 the loss should be 500, you have {loss:.4g}: "
+                "an exponential overflowed, or D was rounded to 0 or clipped before its logarithm."
+            )
+        return "It holds for small logits, and where D is zero in floating point."
 
-    praise = f"{right:.4f} instead of {cold:.4f} after five values."
-    return judge(lambda: your_average(list(values), momentum), verdict, praise)
+    return judge(your_loss, examine)
 
 
-def check_truncated_noise(your_noise: Callable) -> bool | None:
-    """Is it normal noise without large numbers, redrawn and not cut off?"""
-    n, limit = 400, 0.7
+def check_running_average(your_average: Callable[[list, float], Any]) -> bool | None:
+    """The exponential moving average from zero, divided by the sum of its weights."""
+    values, m, n = [4.0, 1.0, -2.0, 3.0, 5.0], 0.9, 5
 
-    def verdict(result) -> str | None:
-        noise = np.asarray(result, dtype=float)
-        if noise.shape != (n, 100):
-            return f"expected noise of shape ({n}, 100), got {noise.shape}."
-        if not np.isfinite(noise).all():
-            return "there are numbers that are not finite."
-        if np.abs(noise).max() > limit:
-            return f"with limit {limit} there is still a number of size {np.abs(noise).max():.2f}."
-        if np.mean(np.isclose(np.abs(noise), limit)) > 0.01:
-            return "many numbers lie exactly on the limit: they were cut off. Draw them again."
+    def average(values: Sequence[float], momentum: Sequence[float], mean: float = 0.0) -> float:
+        """The plain moving average, with the momentum of each step."""
+        for keep, value in zip(momentum, values):
+            mean = keep * mean + (1 - keep) * value
+        return mean
+
+    def unbiased(values: Sequence[float], momentum: float) -> float:
+        return average(values, [momentum] * n) / (1 - momentum**n)
+
+    biased, each_step = average(values, [m] * n), 0.0
+    for t in range(n):
+        each_step = average(values[t : t + 1], [m], each_step) / (1 - m ** (t + 1))
+    rising = [[min(m, (1 + t) / (10 + t)) for t in range(first, first + n)] for first in (0, 1)]
+    rule = "min(m, (1 + t) / (10 + t)) is the notebook's other way to forget the start; here divide by the sum of the weights."
+    mistakes = [
+        Mistake("the cold start is still in it", biased, "Divide by the sum of the weights."),
+        Mistake("the power is one too many", biased / (1 - m ** (n + 1)), "It is the number of values."),
+        Mistake("the power is one too few", biased / (1 - m ** (n - 1)), "It is the number of values."),
+        Mistake("this divides by the power", biased / m**n, "Divide by 1 minus that power, the sum of the weights."),
+        Mistake("this divides by 1 - m, or lacks that factor", biased / (1 - m), "The weights sum to 1 minus a power of m."),
+        Mistake("this divides at each step", each_step, "Divide once, after the last value."),
+        Mistake("the values are taken backwards", unbiased(values[::-1], m), "The last value weighs most."),
+        Mistake("m and 1 - m are exchanged", unbiased(values, 1 - m), "The old average keeps a part m."),
+        Mistake("this starts at the first value", average(values[1:], [m] * n, values[0]), "Start at zero."),
+        Mistake("this is the plain mean", np.mean(values), "The last value weighs most."),
+        *(Mistake("the momentum rises", average(values, momenta), rule) for momenta in rising),
+        *(Mistake("the momentum rises", average(values[1:], momenta, values[0]), rule) for momenta in rising),
+    ]
+
+    def examine(answer: Answer) -> str:
+        compare(number(answer(values, m), "the average"), {"the average": unbiased(values, m)}, mistakes)
+        if not same(number(answer(values, 0.5), "the average"), unbiased(values, 0.5)):
+            raise NotYet("right for a momentum of 0.9 alone: use the momentum that is given.")
+        try:
+            found = numbers(answer([np.array([value, -value]) for value in values], m), "the average")
+        except NotYet as wrong:
+            raise NotYet(f"right for numbers, but with a list of arrays {wrong}") from wrong
+        if not same(found, unbiased(values, m) * np.array([1, -1])):
+            raise NotYet("right for numbers, but a list of arrays should give the array of their averages.")
+        return "It holds for numbers and for arrays, and for another momentum."
+
+    return judge(your_average, examine)
+
+
+def check_truncated_noise(your_noise: Callable[[int, float, np.random.Generator], Any]) -> bool | None:
+    """Normal noise (n, 100) from rng without numbers beyond the limit, which are drawn anew."""
+    n, limit, beyond = 400, 0.7, 0.484  # the share of a normal variable beyond ±0.7
+
+    def examine(answer: Answer) -> str:
+        def draw(limit: float, seed: int) -> np.ndarray:
+            noise = numbers(answer(n, limit, np.random.default_rng(seed)), "the noise")
+            if noise.shape != (n, 100):
+                raise NotYet(f"expected noise of shape ({n}, 100), got {noise.shape}.")
+            if not np.isfinite(noise).all():
+                raise NotYet("there are numbers that are not finite.")
+            return noise
+
+        noise = draw(limit, 0)
+        size = np.abs(noise)
+        share = np.mean(size > limit)
+        if abs(share - beyond) < 0.02:
+            raise NotYet(f"{share:.0%} of the numbers are beyond {limit}, as in normal noise: none was drawn again.")
+        if share:
+            again = " Drawn once more, a number may be too large again: repeat until none is." if share < beyond else ""
+            raise NotYet(f"{share:.2%} of the numbers are beyond the limit of {limit}.{again}")
+        if np.mean(np.isclose(size, limit)) > 0.01:
+            raise NotYet("many numbers lie on the limit: they were clipped. Draw them again.")
         if np.mean(noise == 0) > 0.01:
-            return "many numbers are exactly zero: large ones were replaced by zero. Draw them again."
-        # the spread of a normal variable kept within ±0.7 is 0.391; scaled down or uniform noise has another
-        spread = noise.std()
-        if abs(spread - 0.391) > 0.006:
-            return f"its spread is {spread:.3f}, that of redrawn normal noise is 0.391: was it scaled, or drawn from another law?"
-        wide = np.asarray(your_noise(n, 2.0, np.random.default_rng(1)), dtype=float)
-        # within ±2, a share of 0.715 of a normal variable lies within ±1; of a uniform one, a half
-        if np.abs(wide).max() > 2 or np.abs(wide).max() < 1.9 or abs(np.mean(np.abs(wide) < 1) - 0.715) > 0.01:
-            return "right for limit 0.7, but not for limit 2: is it the limit that is given, and the bell's shape?"
-        return None
+            raise NotYet("many numbers are 0: large ones were replaced. Draw them again.")
+        if len(np.unique(noise)) < 0.99 * noise.size:
+            raise NotYet("the same numbers occur again and again: draw every one of the n times 100 by itself.")
+        if not np.array_equal(draw(limit, 0), noise):
+            raise NotYet("two calls with an rng of the same seed should give the same noise: draw from the rng that is given.")
+        if np.array_equal(draw(limit, 1), noise):
+            raise NotYet("an rng of another seed should give other noise: draw from the rng that is given.")
+        # A normal variable within ±0.7 has a standard deviation of 0.391; within ±2, a share of 0.715 lies within ±1.
+        if abs(noise.std() - 0.391) > 0.006:
+            raise NotYet(
+                f"the standard deviation is {noise.std():.3f}, not 0.391 as of redrawn normal noise: is it scaled or uniform?"
+            )
+        size = np.abs(draw(2.0, 1))
+        if size.max() > 2 or size.max() < 1.9 or abs(np.mean(size < 1) - 0.715) > 0.01:
+            raise NotYet("right for a limit of 0.7, but not for 2: use the limit that is given, and draw normal noise.")
+        return "Nothing is beyond the limit, and within it the noise is normal."
 
-    praise = "No number beyond 0.7, and the bell's shape between: a spread of 0.391."
-    return judge(lambda: your_noise(n, limit, np.random.default_rng(0)), verdict, praise)
+    return judge(your_noise, examine)
 
 
-def check_inversion(your_noise_for: Callable, generator: Callable) -> bool | None:
-    """Does the noise that was found draw the given pictures, and is it noise at all?"""
+def check_inversion(your_noise_for: Callable[..., Any], generator: Any) -> bool | None:
+    """Noise (n, 100) with which a generator (a Keras model, left as it was) draws the images it is given."""
     known = np.random.default_rng(5).normal(size=(8, 100)).astype(np.float32)
-    pictures = np.asarray(generator(known, training=False))
-    apart = float(np.mean((pictures - np.roll(pictures, 1, axis=0)) ** 2))
+    images = np.asarray(generator(known, training=False))
+    apart = float(np.mean((images - np.roll(images, 1, axis=0)) ** 2))
+    before = [np.array(weights) for weights in generator.get_weights()]
 
-    def weights() -> list[np.ndarray]:
-        return [np.array(weight) for weight in generator.get_weights()] if hasattr(generator, "get_weights") else []
+    def put_back() -> list[bool]:
+        changed = [not np.array_equal(old, new) for old, new in zip(before, generator.get_weights())]
+        if any(changed):
+            generator.set_weights(before)
+        return changed
 
-    before, spoilt = weights(), []
-
-    def verdict(result) -> str | None:
-        noise = np.asarray(result, dtype=np.float32)
-        if noise.shape == pictures.shape:
-            return "you returned pictures; the noise that draws them is asked for."
+    def examine(answer: Answer) -> str:
+        try:
+            result = answer(images, generator)
+        finally:  # also where the answer stops with an error
+            changed = put_back()
+        if isinstance(result, (tuple, list)) and len(result) == 2:
+            raise NotYet("expected the noise alone, got two values.")
+        noise = numbers(result, "the noise").astype(np.float32)
+        if noise.shape == images.shape:
+            raise NotYet("you returned images; the noise with which the generator draws them is asked for.")
         if noise.shape != known.shape:
-            return f"expected noise of shape {known.shape}, got {noise.shape}."
-        if spoilt:
-            return spoilt[0]
+            raise NotYet(f"expected noise of shape {known.shape}, got {noise.shape}.")
+        if any(changed):
+            trained = [any(weight is each for each in generator.trainable_weights) for weight in generator.weights]
+            if any(trained) and not any(is_changed and is_trained for is_changed, is_trained in zip(changed, trained)):
+                raise NotYet(
+                    "training=True changed the statistics of batch normalisation: call the generator with training=False."
+                )
+            raise NotYet("the generator has changed. Only the noise may be trained (its weights have been put back).")
         if not np.isfinite(noise).all():
-            return "the noise holds numbers that are not finite: take smaller steps."
-        difference = float(np.mean((np.asarray(generator(noise, training=False)) - pictures) ** 2))
+            raise NotYet("the noise holds numbers that are not finite: take smaller steps.")
+        difference = float(np.mean((np.asarray(generator(noise, training=False)) - images) ** 2))
         if not difference < apart / 4:
-            return (
-                f"the mean squared difference is {difference:.3f}; two drawings differ by {apart:.3f}. "
+            raise NotYet(
+                f"the mean squared difference is {difference:.3f}; two generated samples differ by {apart:.3f}. "
                 "Take more steps, or larger ones."
             )
-        return None
+        if not 0.3 < noise.std() < 3:
+            raise NotYet(
+                f"it draws the images, but isn't noise: its standard deviation is {noise.std():.2g} instead of about 1. "
+                "Start at normal noise, and take smaller steps."
+            )
+        return f"A mean squared difference of {difference:.3f}, where two generated samples differ by {apart:.3f}."
 
-    def answer():
-        spoilt.clear()
-        try:
-            result = your_noise_for(pictures.copy(), generator)
-        finally:  # a generator that was trained is put back, also where the answer stops with an error
-            changed = [not np.array_equal(a, b) for a, b in zip(before, weights(), strict=True)]
-            if any(changed):
-                generator.set_weights(before)
-                trained = [any(w is t for t in generator.trainable_weights) for w in getattr(generator, "weights", [])]
-                if trained and not any(c and t for c, t in zip(changed, trained, strict=True)):
-                    spoilt.append("training=True moved the batch normalisation's averages: call it with training=False.")
-                else:
-                    spoilt.append("the generator has changed. Only the noise may be trained (its weights have been put back).")
-        return result if result is None or result is ... else np.asarray(result)
-
-    praise = f"Your noise draws them to within a quarter of the difference between two drawings ({apart:.2f}), or less."
-    return judge(answer, verdict, praise)
+    return judge(your_noise_for, examine)

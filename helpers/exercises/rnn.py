@@ -1,183 +1,159 @@
-"""The checks of the exercises of notebook 03."""
+"""The checks of the exercises of notebook 03, on a linear recurrent network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from helpers.exercises.judge import judge
+from helpers.exercises.judge import Answer, Mistake, NotYet, central_differences, compare, judge, number, parts, same, scaled
 
 
-def _recur(x, W, U, b):
+def recur(x: np.ndarray, W: float, U: float, b: float) -> np.ndarray:
     """h (series, steps) of h_t = W x_t + U h_(t-1) + b."""
-    h = np.zeros_like(x, dtype=float)
+    h = np.zeros_like(x)
     before = np.zeros(len(x))
     for t in range(x.shape[1]):
         before = h[:, t] = W * x[:, t] + U * before + b
     return h
 
 
-def check_average(your_numbers: Callable) -> bool | None:
-    """Are these the W, U and b of an average that moves a tenth of the way towards each new number?"""
+def check_average(your_numbers: Callable[[], Any]) -> bool | None:
+    """W, U and b of an average that moves a tenth of the way towards each new number."""
 
-    def verdict(result):
-        try:
-            W, U, b = (float(number) for number in result)
-        except (TypeError, ValueError):
-            return f"expected three numbers W, U, b, got {result!r}."
-        if np.allclose((W, U, b), (0.1, 0.9, 0), rtol=0, atol=1e-6):
-            return None
+    def examine(answer: Answer) -> str:
+        W, U, b = parts(answer(), "WUb", number)
+        if same([W, U, b], [0.1, 0.9, 0.0]):
+            return "Fed with a constant, it settles there, as an average should."
         if abs(b) > 1e-6:
-            return f"with b = {b:g} something is added even when all numbers are 0, and an average of zeros is 0."
-        if np.allclose((W, U), (0.9, 0.1)):
-            return "W and U are the wrong way round: yours goes nine tenths towards each new number."
-        if np.allclose((W, U), (0.1, 1)):
-            return "you left out the old average that is taken away: 0.1 (x - a) also lowers what is kept, so U is not 1."
+            raise NotYet(f"with b = {b:g} something is added even when all numbers are 0, and an average of zeros is 0.")
+        if same([W, U], [0.9, 0.1]):
+            raise NotYet("W and U are exchanged. Yours moves nine tenths of the way towards each new number.")
+        if same([W, U], [0.1, 1.0]):
+            raise NotYet("the old average is kept whole. 0.1 (x - a) takes a tenth of it away.")
         if abs(U) >= 1:
-            return f"with U = {U:g} nothing is ever forgotten."
-        if abs(W / (1 - U) - 1) > 1e-6:
-            return f"fed with nothing but ones, yours settles at {W / (1 - U):.3g}; an average settles at 1: W + U = 1."
-        return f"yours moves {W:g} of the way towards each new number, not 0.1."
+            raise NotYet(f"with U = {U:g} nothing is ever forgotten.")
+        if not same(W / (1 - U), 1):
+            raise NotYet(f"fed with nothing but ones, yours settles at {W / (1 - U):.3g}; an average settles at 1.")
+        raise NotYet(f"yours moves {W:g} of the way towards each new number, not 0.1.")
 
-    return judge(your_numbers, verdict, "W = 0.1 and U = 0.9 sum to 1, which makes it an average: fed with ones it settles at 1.")
+    return judge(your_numbers, examine)
 
 
-def check_half_life(your_half_life: Callable) -> bool | None:
-    """Does it find, from what went in and what came out, after how many steps a number counts half?"""
-    factors = (0.5, 0.9, 0.98)
+def check_half_life(your_half_life: Callable[[np.ndarray, np.ndarray], Any]) -> bool | None:
+    """After how many steps a number counts half, from what went in and what came out, (series, steps) each."""
+    U = np.array([0.5, 0.9, 0.98])
+    right = {"the half-life": np.log(0.5) / np.log(U)}
+    half = right["the half-life"]
+    mistakes = [
+        Mistake("this is U", U, "Find the n for which U to the power of n is one half."),
+        Mistake("this is W", 1 - U, "W is the weight of a new number; what is remembered depends on U."),
+        Mistake("this is the time constant", -1 / np.log(U), "After it a number counts 1/e, about 0.37; asked is one half."),
+        Mistake("this is 1 / (1 - U)", 1 / (1 - U), "It is near the time after which a number counts 1/e; asked is one half."),
+        Mistake("the quotient is upside down", 1 / half, "Solve Uⁿ = 1/2 for n: n log U = log 1/2."),
+        *(Mistake("this is rounded", rounded(half), "Leave the number as it is.") for rounded in (np.ceil, np.floor, np.rint)),
+        *scaled(right, {-1: "log(0.5) is negative, and so is log(U)."}),
+    ]
 
-    def answer():
-        rng = np.random.default_rng(0)
-        results = []
-        for U in factors:
+    def examine(answer: Answer) -> str:
+        rng, found = np.random.default_rng(0), []
+        for factor in U:
             x = rng.normal(size=(8, 60))
-            result = your_half_life(x, _recur(x, 1 - U, U, 0.0))
-            if result is None or result is ...:
-                return None
-            if np.ndim(result):
-                return f"return one number, not an array of shape {np.shape(result)}."
-            results.append(float(result))
-        return results
+            found.append(number(answer(x, recur(x, 1 - factor, factor, 0.0)), "the half-life"))
+        compare(found, right, mistakes, lambda name, index: f"for U = {U[index]} {name}")
+        return "It finds a short, a longer and a long memory."
 
-    def verdict(results):
-        if isinstance(results, str):
-            return results
-        results, U = np.array(results), np.array(factors)
-        right = np.log(0.5) / np.log(U)
-        if np.allclose(results, right, rtol=1e-3):
-            return None
-        if np.allclose(results, U, atol=1e-3):
-            return "you return U itself. Now find the n for which U to the n-th is one half."
-        if np.allclose(results, 1 - U, atol=1e-3):
-            return "you return W, the share of a new number. The memory is in U."
-        if np.allclose(results, -right, rtol=1e-3):
-            return "the size is right and the sign is not: log(0.5) is negative, and so is log(U)."
-        if np.allclose(results, 1 / (1 - U), rtol=1e-3) or np.allclose(results, -1 / np.log(U), rtol=1e-3):
-            return "that is the time after which a number counts 1/e, about 0.37 times; asked is one half."
-        if np.allclose(results, np.ceil(right)) or np.allclose(results, np.round(right)):
-            return "you rounded to whole steps: leave the number as it is."
-        i = np.argmax(np.abs(results / right - 1))
-        return f"for U = {U[i]} you return {results[i]:.3g} steps, and it is {right[i]:.3g}."
-
-    return judge(answer, verdict, "With U = 0.98 a number still counts half after 34 steps, with U = 0.5 after one.")
+    return judge(your_half_life, examine)
 
 
-def check_distance(your_two_memories: Callable) -> bool | None:
-    """Do two linear units turn acceleration into distance and speed?"""
+def check_distance(your_two_memories: Callable[[], Any]) -> bool | None:
+    """W (1, 2), U (2, 2) and b (2,) of two linear units that turn acceleration into distance and speed."""
+    x = np.random.default_rng(0).normal(size=12)
+    v = x.cumsum()
+    s = v.cumsum()
 
-    def run(W, U, b, x):
-        h, out = np.zeros(2), []
-        for number in x:
-            h = number * W[0] + h @ U + b
-            out.append(h)
-        return np.array(out)
+    def run(W: np.ndarray, U: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        h, states = np.zeros(2), []
+        for acceleration in x:
+            h = acceleration * W[0] + h @ U + b
+            states.append(h)
+        return tuple(np.transpose(states))
 
-    def verdict(result):
-        try:
-            W, U, b = (np.asarray(part, float) for part in result)
-        except (TypeError, ValueError):
-            return "expected three arrays W, U, b."
-        if (W.shape, U.shape, b.shape) != ((1, 2), (2, 2), (2,)):
-            return f"expected the shapes (1, 2), (2, 2) and (2,), got {W.shape}, {U.shape} and {b.shape}."
-        x = np.random.default_rng(0).normal(size=12)
-        speed = x.cumsum()
-        distance = speed.cumsum()
-        h = run(W, U, b, x)
-        if np.allclose(h, np.stack([distance, speed], axis=1)):
-            return None
-        if np.allclose(run(W, U.T, b, x), np.stack([distance, speed], axis=1)):
-            return "U is transposed: h stands to the left of U as a row, so row i says where memory i goes."
-        if np.allclose(h[:, ::-1], np.stack([distance, speed], axis=1)):
-            return "both memories are right but in the wrong order: h = (s, v), distance first."
-        if np.allclose(h[:, 1], speed) and np.allclose(h[1:, 0], distance[:-1]):
-            return "the distance is one step late: it adds the old speed. Put v_t = v_(t-1) + x_t into the equation of s_t."
-        if np.allclose(h[:, 1], speed) and np.allclose(h[:, 0], speed):
-            return "both memories hold the speed: s must keep what it has, and take up v as well."
-        if not np.allclose(h[:, 1], speed):
-            first = f"{x[0]:.2f} and {x[1]:.2f}"
-            return f"the speed is wrong: after accelerations {first} it is {speed[1]:.2f}, and yours {h[1, 1]:.2f}."
-        return f"the speed is right, the distance is not: after two steps it is {distance[1]:.2f}, and yours {h[1, 0]:.2f}."
+    late = np.append(0, s[:-1])
+    mistakes = [
+        Mistake("U is transposed, or the order is (v, s)", (v, s), "h = (s, v) is a row, and row i of U says where unit i goes."),
+        Mistake("the distance is one step late", (late, v), "It adds the old speed: put the equation of v_t into that of s_t."),
+        Mistake("both units hold the speed", (v, v), "s keeps what it has, and adds v."),
+    ]
 
-    praise = "One layer sums twice: U has 1 on its diagonal, to remember, and 1 beside it, to pass on."
-    return judge(your_two_memories, verdict, praise)
+    def place(name: str, index: tuple[int, ...]) -> str:
+        return f"after {index[0] + 1} accelerations {name}"
+
+    def examine(answer: Answer) -> str:
+        shapes = {"W": (1, 2), "U": (2, 2), "b": (2,)}
+        found = parts(answer(), shapes)
+        for part, (name, shape) in zip(found, shapes.items()):
+            if part.shape != shape:
+                raise NotYet(f"expected {name} of shape {shape}, got {part.shape}.")
+        compare(run(*found), {"the distance": s, "the speed": v}, mistakes, place)
+        return "One layer sums twice, and no example was needed."
+
+    return judge(your_two_memories, examine)
 
 
-def check_last_gradient(your_gradient: Callable) -> bool | None:
-    """Is it the gradient of the loss that looks at the last step alone?"""
+def check_last_gradient(your_gradient: Callable[..., Any]) -> bool | None:
+    """The three derivatives of the loss that looks at the last step alone, compared with central differences."""
     rng = np.random.default_rng(0)
     x, y_last, at = rng.normal(size=(6, 7)), rng.normal(size=6), np.array([0.8, 0.9, 0.3])
+    (measured,) = central_differences(lambda: np.mean((recur(x, *at)[:, -1] - y_last) ** 2), [at])
+    right = dict(zip(("dL/dW", "dL/dU", "dL/db"), measured))
+    (n, steps), U, h = x.shape, at[1], recur(x, *at)
+    before = np.concatenate([np.zeros((n, 1)), h[:, :-1]], axis=1)
+    delta = 2 * (h - y_last[:, None]) / n
+    powers = U ** np.arange(steps - 1, -1, -1)
 
-    def loss(numbers):
-        return np.mean((_recur(x, *numbers)[:, -1] - y_last) ** 2)
+    def gradient(delta: np.ndarray = delta[:, -1:] * powers, memory: np.ndarray = before) -> tuple[float, ...]:
+        return (delta * x).sum(), (delta * memory).sum(), delta.sum()
 
-    right = np.array([(loss(at + s) - loss(at - s)) / 2e-5 for s in 1e-5 * np.eye(3)])
+    every = delta.copy()  # backpropagation through time of the loss at every step
+    for t in range(steps - 2, -1, -1):
+        every[:, t] += U * every[:, t + 1]
+    alone = "Only the last step is in the loss: there the delta is 2 (h - y_last) / N."
+    mistakes = [
+        *scaled(
+            right,
+            {
+                -1: "The delta is h - y, not y - h.",
+                0.5: "The derivative of a square has a factor of two.",
+                2: "The factor of two of the square counts once.",
+                n: "The loss is a mean: divide by the number of series.",
+                n / 2: "Divide by the number of series, and mind the two of the square.",
+                1 / n: "Divide by the number of series once.",
+                1 / steps: "You divide by the number of steps, but only one of them is in the loss.",
+                0.5
+                / steps: "You divide by the number of steps, but only one is in the loss; and the two of the square is missing.",
+                U: "A power of U too many: the delta of the last step is not multiplied by U.",
+                1 / U: "A power of U is missing: the delta of the step before the last is multiplied by U once.",
+            },
+        ),
+        Mistake(
+            "the delta stops at the last step", gradient(delta[:, -1:] * (powers == 1)), "It goes back through U to all steps."
+        ),
+        Mistake(
+            "a power of U is missing", gradient(delta[:, -1:] * np.minimum(1, powers / U)), "Each step back multiplies by U."
+        ),
+        Mistake("the delta isn't multiplied by U", gradient(delta[:, -1:] * np.ones(steps)), "Each step back multiplies by U."),
+        Mistake("dL/dU has h_t", gradient(memory=h), "U multiplies h_(t-1), the state before the step."),
+        Mistake("every step is compared with y_last", gradient(every), alone),
+        Mistake("every step is compared with y_last", tuple(np.array(gradient(every)) / steps), alone),
+    ]
 
-    def answer():
-        result = your_gradient(x.copy(), y_last.copy(), *at)
-        if result is None or result is ...:
-            return result
-        if any(np.ndim(part) for part in result):
-            return "return the three derivatives alone, without the loss."
-        return np.array([float(part) for part in result])
+    def examine(answer: Answer) -> str:
+        result = answer(x, y_last, *at)
+        if isinstance(result, tuple) and (len(result) == 4 or (len(result) == 2 and np.size(result[1]) == 3)):
+            raise NotYet("return the three derivatives alone, without the loss.")
+        compare(result, right, mistakes)
+        return "It agrees with central differences."
 
-    def close(a, b):
-        return np.linalg.norm(a - b) < 1e-6 * np.linalg.norm(b)
-
-    def verdict(result):
-        if isinstance(result, str):
-            return result
-        if result.shape != (3,):
-            return f"expected three derivatives, got {len(result)}."
-        if close(result, right):
-            return None
-        if close(-result, right):
-            return "every sign is turned round: blame is h - y, not y - h."
-        for factor, reason in (
-            (0.5, "a factor of two is missing: the derivative of a square"),
-            (6, "divide by the number of series: the loss is their mean"),
-            (3, "divide by the number of series, and mind the two of the square"),
-            (1 / 7, "you divide by the number of steps, but only one of them is in the loss"),
-            (1 / 14, "you divide by the number of steps, and lack the two of the square"),
-        ):
-            if close(result, factor * right):
-                return f"each derivative is {factor:.3g} times what it should be: {reason}."
-        h = _recur(x, *at)
-        e = 2 * (h[:, -1] - y_last) / len(x)
-        if close(result, np.array([(e * x[:, -1]).sum(), (e * h[:, -2]).sum(), e.sum()])):
-            return "you stop after the last step: the blame has to go back through U to all the steps before."
-        back = np.array([e * at[1] ** (x.shape[1] - 1 - t) for t in range(x.shape[1])]).T
-        if close(result, np.array([(back * x).sum(), (back * h).sum(), back.sum()])):
-            return "dL/dU is wrong: U multiplied h_(t-1), the memory before the step, not h_t."
-        every = 2 * (h - y_last[:, None]) / len(x)
-        for t in range(x.shape[1] - 2, -1, -1):
-            every[:, t] += at[1] * every[:, t + 1]
-        before = np.concatenate([np.zeros((len(h), 1)), h[:, :-1]], axis=1)
-        if any(close(result * factor, np.array([(every * x).sum(), (every * before).sum(), every.sum()])) for factor in (1, 7)):
-            return "you compare every step with y_last; only the last one is in the loss."
-        off = np.abs(result - right) > 1e-6 * np.abs(right)
-        wrong = " and ".join(name for name, is_off in zip(("dL/dW", "dL/dU", "dL/db"), off, strict=True) if is_off)
-        verb = "differs" if off.sum() == 1 else "differ"
-        return f"{wrong} {verb} from finite differences: {result.round(4)} against {right.round(4)}."
-
-    return judge(answer, verdict, "Your gradient agrees with finite differences.")
+    return judge(your_gradient, examine)
