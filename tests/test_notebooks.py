@@ -23,6 +23,7 @@ MEASURED = {  # cells that the benchmarks execute, by their tags
     "best-run": "04_mnist_gan",
     "conditional-run": "04_mnist_gan",
 }
+TO_BE_SHORTENED = {"01_mlp_from_scratch", "02_keras_cnn_mnist", "04_mnist_gan"}  # classes of 50 to 80 lines
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -170,7 +171,7 @@ def test_a_cell_that_is_measured_is_in_its_notebook_once(tag):
 def test_cells_are_short_enough_to_be_read(path):
     for number, cell in enumerate(code_cells(path), start=1):
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        limit = 90 if re.search(r"^class ", cell.source, re.MULTILINE) else 40
+        limit = 90 if "class " in cell.source and path.stem in TO_BE_SHORTENED else 40
         assert len(lines) <= limit, f"code cell {number} has {len(lines)} lines"
 
 
@@ -211,7 +212,7 @@ def bold_figures(markdown):
 
 
 def is_shown(figure, per_cent, outputs):
-    """Does a number in `outputs` round to `figure`, at the figure's own precision?"""
+    """Does a number in `outputs` round to `figure`, at the figure's own precision? A whole number must be there as it is."""
     wanted = value(figure)
     for match in re.finditer(rf"(?<![\w.])({NUMBER})", outputs):
         came = value(match[1].rstrip(","))
@@ -222,7 +223,7 @@ def is_shown(figure, per_cent, outputs):
             else:
                 decimals = len(figure.partition(".")[2])
                 # a number that is itself rounded to one decimal more may lie on the edge: half a unit is admitted
-                same = abs(candidate - wanted) <= 0.5 * 10.0**-decimals + 1e-9
+                same = abs(candidate - wanted) <= (0.5 * 10.0**-decimals if decimals else 0) + 1e-9
             if same:
                 return True
     return False
@@ -251,6 +252,11 @@ def test_every_bold_figure_is_found_in_the_outputs_of_its_section(path):
         ("2e-7", False, "error 3.1e-07", False),
         ("1.25", False, "1.3", False),
         ("4", False, "a4b 0.4", False),
+        ("4", False, "3.9 of them", False),
+        ("4", False, "4.4 of them", False),
+        ("4", False, "4.0 of them", True),
+        ("97", True, "accuracy 0.9703", False),
+        ("97", True, "accuracy 0.97", True),
     ],
 )
 def test_a_bold_figure_counts_as_shown_when_it_is_equal_after_rounding(figure, per_cent, outputs, shown):
