@@ -18,10 +18,14 @@ def expect(right: bool, wanted: str, got: Any) -> None:
         raise ValueError(f"expected {wanted}, got {got}")
 
 
-def check_whole_number(name: str, value: int, *, least: int = 1) -> int:
-    """A whole number of at least `least`, as an int. NumPy's integers count, True and 2.0 do not."""
+def check_whole_number(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
+    """A whole number of at least `least`, and at most `most` if that is given, as an int.
+
+    NumPy's integers count as whole numbers; True and 2.0 do not.
+    """
     whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
-    expect(whole and value >= least, f"{name} to be a whole number of at least {least}", repr(value))
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+    expect(whole and value >= least and (most is None or value <= most), f"{name} to be a whole number {limits}", repr(value))
     return int(value)
 
 
@@ -29,11 +33,11 @@ def check_number(
     name: str, value: float, *, above: float = -np.inf, least: float = -np.inf, below: float = np.inf, most: float = np.inf
 ) -> float:
     """A finite number, larger than `above` and smaller than `below`, or from `least` to `most` inclusive, as a float."""
-    limits = [f"above {above:g}"] * (above > -np.inf) + [f"at least {least:g}"] * (least > -np.inf)
-    limits += [f"below {below:g}"] * (below < np.inf) + [f"at most {most:g}"] * (most < np.inf)
+    limits = [f"above {above:g}"] * (above > -np.inf) + [f"of at least {least:g}"] * (least > -np.inf)
+    limits += [f"below {below:g}"] * (below < np.inf) + [f"of at most {most:g}"] * (most < np.inf)
     number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and bool(np.isfinite(value))
     right = number and above < value < below and least <= value <= most
-    expect(right, f"{name} to be " + " and ".join(["a finite number", *limits]), repr(value))
+    expect(right, f"{name} to be a finite number {' and '.join(limits)}".rstrip(), repr(value))
     return float(value)
 
 

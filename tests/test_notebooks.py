@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from nbconvert import ScriptExporter
 
 from helpers.address import address
 from helpers.pages import to_html
@@ -77,6 +78,13 @@ def test_it_is_small_and_stores_no_widget_state(path):
 def test_its_outputs_are_of_all_of_mnist(path):
     said = "".join(text_of(output) for cell in code_cells(path) for output in cell.outputs)
     assert "all of MNIST: 60,000 training and 10,000 test images" in said and "embedded sample" not in said
+
+
+@each_notebook
+def test_it_exports_as_a_python_script(path):
+    script, resources = ScriptExporter().from_notebook_node(read(path))
+    assert resources["output_extension"] == ".py" and resources["output_mimetype"] == "text/x-python"
+    compile(script, path.name, "exec")
 
 
 @each_notebook

@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +12,18 @@ import pytest
 from PIL import Image
 
 from helpers import plotting
-from helpers.plotting import COLOURS, DASHES, Progress, plot_images, plot_lines, set_figure_note, show
+from helpers.plotting import (
+    COLOURS,
+    DASHES,
+    Progress,
+    image_rows,
+    plot_dots,
+    plot_images,
+    plot_lines,
+    save_picture,
+    set_figure_note,
+    show,
+)
 
 
 class Shown:
@@ -99,6 +112,168 @@ def test_pictures_of_another_shape_or_with_too_few_captions_are_refused():
         plot_images(np.zeros((28, 28)), title="T", alt="A")
     with pytest.raises(ValueError, match="expected 2 captions, one for each picture, got 1"):
         plot_images(np.zeros((2, 28, 28)), ["a"], title="T", alt="A")
+
+
+# --- rows of pictures ---
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were shown, still open, with their alt texts."""
+    figures = []
+    monkeypatch.setattr(plotting, "show", lambda fig, alt: figures.append((fig, alt)))
+    yield figures
+    plt.close("all")
+
+
+def pictures_of(fig):
+    """The axes that hold a picture, in order."""
+    return [ax for ax in fig.axes if ax.images]
+
+
+def test_rows_of_pictures_have_their_labels_captions_title_and_alt_text(drawn):
+    rows = {"first": np.zeros((3, 5, 4)), "second": [np.ones((2, 2)), np.ones((7, 7, 1))]}
+    image_rows(rows, ["a", "b", "c", "d", "e"], title="T", alt="Two rows")
+    ((fig, alt),) = drawn
+    assert alt == "Two rows" and fig.get_suptitle() == "T"
+    assert [ax.get_title() for ax in pictures_of(fig)] == ["a", "b", "c", "d", "e"]
+    assert [ax.images[0].get_array().shape for ax in pictures_of(fig)] == [(5, 4)] * 3 + [(2, 2), (7, 7)]
+    labels = {text.get_text(): ax.get_position().y0 for ax in fig.axes for text in ax.texts}
+    assert list(labels) == ["first", "second"]
+    heights = [ax.get_position().y0 for ax in pictures_of(fig)]
+    assert heights[0] == heights[2] > heights[3] == heights[4]
+    assert labels["first"] > labels["second"]
+
+
+def test_pictures_share_one_scale_or_a_row_has_one_or_each_its_own(drawn):
+    rows = {"a": np.array([[[0, 1]], [[2, 3]]]), "b": np.array([[[4, 9]]])}
+    expected = {"all": [(0, 9)] * 3, "row": [(0, 3), (0, 3), (4, 9)], "image": [(0, 1), (2, 3), (4, 9)]}
+    for scale, limits in expected.items():
+        image_rows(rows, title="T", alt="Rows", scale=scale)
+        assert [ax.images[0].get_clim() for ax in pictures_of(drawn[-1][0])] == limits
+    image_rows(rows, title="T", alt="Rows", limits=(-1, 1))
+    assert {ax.images[0].get_clim() for ax in pictures_of(drawn[-1][0])} == {(-1, 1)}
+
+
+def test_signed_pictures_are_white_at_zero_and_others_stay_grey(drawn):
+    image_rows({"": np.array([[[0, 1]], [[-3, 1]]])}, title="T", alt="Two", scale="image", signed=True)
+    grey, signed = (ax.images[0] for ax in pictures_of(drawn[0][0]))
+    assert (grey.get_cmap().name, grey.get_clim()) == ("gray_r", (0, 1))
+    assert (signed.get_cmap().name, signed.get_clim()) == ("RdBu_r", (-3, 3))
+
+
+def test_coloured_pictures_keep_their_colours(drawn):
+    coloured = np.random.default_rng(0).random((4, 5, 3))
+    image_rows({"": [coloured]}, title="T", alt="One", limits=(0, 1))
+    assert np.allclose(pictures_of(drawn[0][0])[0].images[0].get_array(), coloured)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ({"a": np.zeros((2, 3, 3))}, {"captions": ["one"]}, "expected 2 captions, one for each picture, got 1"),
+        ({"a": np.zeros((3, 3))}, {}, r"expected pictures of shape \(height, width\), got \(3,\)"),
+        ({"a": np.zeros((2, 3, 3, 2))}, {}, r"expected pictures of shape \(height, width\), got \(3, 3, 2\)"),
+        ({"a": []}, {}, "expected at least one picture in each row, got none"),
+        ({}, {}, "expected at least one picture in each row, got none"),
+        ({"a": np.zeros((2, 3, 3))}, {"scale": "each"}, 'expected scale "all", "row" or "image", got \'each\''),
+    ],
+)
+def test_rows_that_cannot_be_drawn_are_refused(rows, options, message):
+    with pytest.raises(ValueError, match=message):
+        image_rows(rows, title="T", alt="Rows", **options)
+    plt.close("all")
+
+
+# --- dots ---
+
+
+def test_dots_stand_one_for_each_seed_with_their_mean_from_top_to_bottom(drawn):
+    rows = {"baseline": [4.0, 5.0, 6.0], "one seed": 2.5}
+    axes = plot_dots(rows, title="T", xlabel="misread, %", alt="Dots", number="{:.2f} %")
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["baseline", "one seed"] and axes.yaxis_inverted()
+    dots, mean, single, _ = axes.lines
+    assert dots.get_xdata().tolist() == [4, 5, 6] and set(dots.get_ydata()) == {0} and dots.get_linestyle() == "None"
+    assert mean.get_xdata().tolist() == [5] and single.get_xdata().tolist() == [2.5]
+    assert [text.get_text() for text in axes.texts] == ["5.00 %", "2.50 %"]
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_xscale()) == ("T", "misread, %", "linear")
+    assert drawn[0][1] == "Dots"
+
+
+def test_dots_can_have_a_logarithmic_axis_and_given_axes(drawn):
+    fig, ax = plt.subplots()
+    assert plot_dots({"a": [1, 100]}, title="T", xlabel="x", log=True, ax=ax) is ax
+    fig.draw_without_rendering()
+    assert ax.get_xscale() == "log" and drawn == []
+    assert {"1", "10", "100"} <= {label.get_text() for label in ax.get_xticklabels()}
+
+
+def test_dots_that_are_no_numbers_or_lack_their_alt_text_are_refused():
+    with pytest.raises(ValueError, match="expected one finite number for each seed of 'a', got .*nan"):
+        plot_dots({"a": [1, np.nan]}, title="T", xlabel="x", alt="Dots")
+    with pytest.raises(ValueError, match="expected alt"):
+        plot_dots({"a": [1, 2]}, title="T", xlabel="x")
+    plt.close("all")
+
+
+# --- pictures in files ---
+
+
+def test_a_picture_is_written_into_a_folder_that_is_made(tmp_path):
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    folder = save_picture(pixels, tmp_path / "images", "mnist_0.png")
+    assert folder == tmp_path / "images" and save_picture(pixels.T, folder, "mnist_0.png") == folder
+    with Image.open(folder / "mnist_0.png") as image:
+        assert np.array_equal(np.asarray(image), pixels.T)
+    assert [path.name for path in folder.iterdir()] == ["mnist_0.png"]
+
+
+def test_where_the_folder_cannot_be_written_a_temporary_one_is_named(tmp_path, capsys):
+    (tmp_path / "images").write_text("a file is in the way")
+    folder = save_picture(np.zeros((3, 4), np.uint8), tmp_path / "images", "mnist_0.png")
+    assert (folder / "mnist_0.png").exists() and folder != tmp_path / "images"
+    said = capsys.readouterr().out
+    assert "can't be written" in said and str(folder) in said
+    save_picture(np.zeros((3, 4), np.uint8), folder, "mnist_1.png")
+    assert capsys.readouterr().out == ""
+    shutil.rmtree(folder)
+
+
+def test_a_write_that_fails_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(plotting.os, "replace", full)
+    monkeypatch.setattr(plotting.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError):
+        save_picture(np.zeros((3, 4), np.uint8), tmp_path / "images", "mnist_0.png")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_two_programs_that_write_the_same_picture_do_not_meet(tmp_path):
+    pictures = [np.full((50, 50), grey, np.uint8) for grey in (0, 255)]
+    with ThreadPoolExecutor() as pool:
+        folders = list(pool.map(lambda k: save_picture(pictures[k % 2], tmp_path, "mnist_0.png"), range(200)))
+    assert set(folders) == {tmp_path} and [path.name for path in tmp_path.iterdir()] == ["mnist_0.png"]
+    with Image.open(tmp_path / "mnist_0.png") as image:
+        assert len(image.getcolors()) == 1
+
+
+# --- without a kernel, and the line of progress ---
+
+
+def test_plain_python_prints_the_alt_text_and_no_picture(capsys):
+    plot_lines([1, 2], {"a": [1, 2]}, title="T", xlabel="X", ylabel="Y", alt="A line that rises")
+    assert capsys.readouterr().out == "Figure: A line that rises\n"
+    assert not plt.get_fignums()
+
+
+def test_plain_python_prints_the_last_line_of_progress_only(capsys):
+    progress = Progress(10, "training")
+    progress.shown -= 1
+    progress.update(5)
+    progress.close("10 steps")
+    assert capsys.readouterr().out == "training: 10 steps\n"
 
 
 def test_progress_is_one_line_refreshed_at_most_four_times_a_second(shown):

@@ -1,0 +1,177 @@
+"""A reader's own settings of Keras, TensorFlow and Matplotlib don't reach the notebooks, and failures are not hushed up."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+import tensorflow as tf
+
+from helpers.quiet import prepare_keras, quiet
+from tests.notebook_code import ROOT
+
+
+def python(code, folder=ROOT, **environment):
+    """The standard output of `code` in a fresh interpreter that starts in `folder`."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- Matplotlib ---
+
+RC_FILES = [
+    "image.origin: lower",
+    "text.usetex: True",
+    "savefig.dpi: 600",
+    "figure.facecolor: black\naxes.facecolor: 222222\nsavefig.facecolor: black\ntext.color: white",
+    "image.interpolation: bilinear\nimage.cmap: jet",
+    "savefig.transparent: True",
+    "lines.linewidth: 9\nfont.size: 30\naxes.formatter.use_locale: True\nfigure.autolayout: True\nsavefig.bbox: standard",
+]
+DRAW = """
+import importlib, json
+import matplotlib
+import numpy as np
+from helpers import plotting
+pictures = []
+for number in range(len(json.loads(sys.argv[1])) + 1):
+    if number:
+        with open("matplotlibrc", "w") as file:
+            file.write(json.loads(sys.argv[1])[number - 1])
+        matplotlib.rc_file("matplotlibrc")  # as at the start of a program
+        importlib.reload(plotting)
+    plotting.get_ipython = lambda: "a kernel"
+    plotting.display = lambda bundle, **_: pictures[-1].append(bundle["image/png"])
+    pictures.append([])
+    try:
+        plotting.plot_images(np.eye(28)[:14][None], ["a caption"], title="A title", alt="Half a diagonal")
+        plotting.plot_lines([1, 2000], {"a": [0.5, 2], "b": [1, 1]}, title="A title", xlabel="x", ylabel="y", alt="Lines")
+    except RuntimeError as error:  # no LaTeX
+        pictures[-1].append(str(error))
+print(json.dumps(pictures))
+"""
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    """The same two figures as usual, then after reading each of RC_FILES."""
+    code = DRAW.replace("sys.argv[1]", repr(json.dumps(RC_FILES)))
+    return json.loads(python(code, folder=tmp_path_factory.mktemp("rc")))
+
+
+@pytest.mark.parametrize("number", range(len(RC_FILES)), ids=[rc.split(":")[0] for rc in RC_FILES])
+def test_figures_are_the_same_whatever_a_matplotlibrc_says(figures, number):
+    assert len(figures[0]) == 2 and figures[number + 1] == figures[0]
+
+
+def test_a_matplotlibrc_is_read_before_and_not_after_the_notebooks_own_look(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("image.origin: lower")
+    code = "from helpers import plotting; import matplotlib; print(matplotlib.rcParams['image.origin'])"
+    assert python(code, MATPLOTLIBRC=str(tmp_path / "matplotlibrc")).strip() == "upper"
+
+
+def test_the_backend_that_was_chosen_stays_chosen():
+    code = "from helpers import plotting; import matplotlib; print(matplotlib.get_backend())"
+    assert "inline" in python(code, MPLBACKEND="module://matplotlib_inline.backend_inline")
+
+
+# --- Keras and TensorFlow ---
+
+
+def test_importing_helpers_chooses_tensorflow_and_imports_nothing():
+    code = "import os, sys, helpers; print(os.environ['KERAS_BACKEND'], 'keras' in sys.modules, 'tensorflow' in sys.modules)"
+    assert python(code, KERAS_BACKEND="jax").split() == ["tensorflow", "False", "False"]
+
+
+def test_importing_helpers_keeps_the_log_level_that_was_asked_for():
+    code = "import os, helpers; print(os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['TF_FORCE_GPU_ALLOW_GROWTH'])"
+    asked = python(code, TF_CPP_MIN_LOG_LEVEL="0", TF_FORCE_GPU_ALLOW_GROWTH="false")
+    assert asked.split() == ["0", "false"]
+
+
+def test_keras_works_as_usual_whatever_keras_json_says(tmp_path):
+    settings = {"backend": "torch", "floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    code = """
+import numpy as np
+from helpers.quiet import prepare_keras, quiet
+with quiet():
+    import keras
+prepare_keras()
+layer = keras.layers.Conv2D(4, 3)
+layer.build((None, 28, 28, 1))
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+epochs = len(model.fit(np.ones((2, 1)), np.ones(2), epochs=3, verbose=0).epoch)
+print(keras.config.backend(), keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format(),
+      layer.kernel.shape, layer.kernel.dtype, epochs, sep=" | ")
+"""
+    said = python(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="jax", KERAS_MAX_EPOCHS="1").strip()
+    assert said == "tensorflow | float32 | 1e-07 | channels_last | (3, 3, 1, 4) | float32 | 3"
+
+
+def test_products_are_not_rounded_to_tf32_and_mixed_precision_ends():
+    keras.config.set_dtype_policy("mixed_float16")
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    prepare_keras()
+    assert keras.config.dtype_policy().name == "float32"
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_keras_imported_on_another_backend_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="backend tensorflow, got jax.*Restart the kernel"):
+        prepare_keras()
+
+
+# --- what libraries write while they are imported ---
+
+
+def test_what_is_written_in_a_quiet_block_is_dropped(capfd):
+    with quiet():
+        os.write(2, b"chatter")
+        print("more chatter", file=sys.__stderr__)
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+@pytest.mark.parametrize("failure", [ImportError("no library"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_what_was_written_before_a_failure_is_shown(capfd, failure):
+    with pytest.raises(type(failure)):
+        with quiet():
+            os.write(2, b"libsomething.so is missing \xff\n")
+            raise failure
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "libsomething.so is missing �\nheard"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_quiet_bears_a_program_without_sys_stderr(capfd, monkeypatch, fails):
+    monkeypatch.setattr(sys, "stderr", None)
+    try:
+        with quiet():
+            os.write(2, b"chatter")
+            if fails:
+                raise ImportError("no library")
+    except ImportError:
+        assert fails
+    monkeypatch.undo()
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+def test_quiet_bears_a_program_whose_stderr_is_closed():
+    code = "import os; os.close(2)\nfrom helpers.quiet import quiet\nwith quiet(): print('inside')"
+    assert python(code) == "inside\n"
+
+
+def test_quiet_leaves_no_file_open():
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else None
+    for _ in range(3):
+        with quiet():
+            pass
+    assert before is None or len(os.listdir("/proc/self/fd")) == before
