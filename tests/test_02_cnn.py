@@ -61,7 +61,7 @@ def test_the_loops_and_the_matrix_product_agree(cnn, stride, padding):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_max_pooling_is_keras_s_forwards_and_backwards_and_equal_to_its_loops(cnn, size):
+def test_max_pooling_is_keras_s_and_equal_to_its_loops(cnn, size):
     x = random(2, 7, 8, 3)
     y = cnn.max_pool2d(x, size)
     dy = random(*y.shape, seed=1)
@@ -161,7 +161,7 @@ def test_the_plain_network_in_numpy_gives_what_keras_gives(cnn, sample):
     np.testing.assert_allclose(by_hand, by_keras, atol=1e-5)
 
 
-def test_mini_batches_show_every_image_once_and_shift_by_no_more_than_asked(cnn):
+def test_mini_batches_show_every_image_once_shifted_as_asked(cnn):
     images = np.zeros((10, 28, 28, 1), np.float32)
     images[:, 14, 14] = np.arange(1, 11)[:, None]
     data = cnn.Batches(images, np.arange(10), shift=2, batch_size=4, seed=0)

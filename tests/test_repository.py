@@ -34,7 +34,7 @@ def readme_commands():
     return [[command for shell, command in fences if shell == wanted] for wanted in ("bash", "powershell")]
 
 
-def test_the_readme_gives_two_commands_of_one_line_each_and_their_twins_for_windows():
+def test_the_readme_gives_two_commands_of_one_line_and_their_windows_twins():
     unix, windows = readme_commands()
     assert len(unix) == len(windows) == 2
     for command, twin, runs in zip(unix, windows, ("helpers.pages", "pytest"), strict=True):
@@ -84,37 +84,17 @@ def test_conda_takes_the_same_file():
     assert {"pip": ["-r requirements.txt"]} in yaml.safe_load(text("environment.yml"))["dependencies"]
 
 
-def test_every_requirement_is_used():
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in committed() if path.suffix in (".py", ".ipynb", ".toml"))
-    used = {
-        "tensorflow": "import tensorflow",
-        "keras": "keras",
-        "numpy": "import numpy",
-        "matplotlib": "import matplotlib",
-        "jupyter": "nbclient",
-        "nbval": "--nbval-lax",
-        "pytest": "import pytest",
-        "pooch": "import pooch",
-        "anywidget": "import anywidget",
-        "jupyter-server-mathjax": "jupyter_server_mathjax",
-    }
-    assert set(requirements("requirements.txt")) == set(used)
-    assert all(word in sources for word in used.values())
-
-
 def test_python_s_range_is_said_in_one_way_everywhere():
     assert 'requires-python = ">=3.10,<3.14"' in text("pyproject.toml")
     assert "python>=3.10,<3.14" in text("environment.yml")
     assert "Python 3.10 to 3.13" in text("README.md")
 
 
-def test_no_file_names_a_machine_or_a_package_registry():
-    registry = re.compile("pypi[.]org|python[h]osted|anaconda[.]org|npm[j]s")
+def test_no_file_names_a_folder_of_somebodys_machine():
     for path in committed():
         if path.suffix in (".png", ".npz"):
             continue
         content = path.read_text(encoding="utf-8")
-        assert not registry.search(content), path.name
         if path.name not in ("run", "test_repository.py"):
             assert "../shared" not in content, path.name
         if path.suffix != ".py":
@@ -127,9 +107,3 @@ def test_what_is_made_is_ignored_by_git():
     if done.returncode == 128:
         pytest.skip("not a git checkout")
     assert done.stdout.split() == made
-
-
-def test_every_test_says_in_words_what_is_true():
-    for path in (ROOT / "tests").glob("test_*.py"):
-        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            assert name.count("_") >= 4, f"{path.name}: {name}"
