@@ -30,6 +30,15 @@ def cells(notebook: Path | str, tag: str) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(path).cells if tag in cell.metadata.get("tags", [])]
 
 
+def text_of(output: nbformat.NotebookNode) -> str:
+    """What an output of a cell says in text; the alt text of a figure is not counted."""
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type in ("display_data", "execute_result") and "image/png" not in output.data:
+        return output.data.get("text/plain", "")
+    return ""
+
+
 def fresh_definitions(name: str) -> SimpleNamespace:
     """A new namespace, in which the cells tagged `definitions` of notebook `name` have been executed.
 

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import drawing
 from helpers.drawing import Pad, drawing_pad, make_widget
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 
 def strokes(*lines, side=28, pen=2.2):

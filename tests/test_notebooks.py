@@ -14,7 +14,7 @@ from nbconvert import ScriptExporter
 from helpers.address import address
 from helpers.pages import to_html
 from tests import notebook_code
-from tests.notebook_code import NOTEBOOKS, ROOT, cells, code_cells, read
+from tests.notebook_code import NOTEBOOKS, ROOT, cells, code_cells, read, text_of
 
 MEASURED = {  # cells that the benchmarks execute, by their tags
     "best-network": "01_mlp_from_scratch",
@@ -27,15 +27,6 @@ MEASURED = {  # cells that the benchmarks execute, by their tags
 TO_BE_SHORTENED = {"01_mlp_from_scratch", "02_keras_cnn_mnist", "04_mnist_gan"}  # classes of 50 to 80 lines
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def text_of(output):
-    """What an output says in text; the alt text of a figure is not counted."""
-    if output.output_type == "stream":
-        return output.text
-    if output.output_type in ("display_data", "execute_result") and "image/png" not in output.data:
-        return output.data.get("text/plain", "")
-    return ""
 
 
 def test_there_are_four_notebooks():

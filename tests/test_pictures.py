@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import PictureError, centre, find_ink, prepare, read
-from tests.conftest import ROOT
+from tests.notebook_code import ROOT
 
 
 @pytest.fixture(scope="module")

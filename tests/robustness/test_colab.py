@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from nbformat.v4 import new_code_cell
 
 from helpers.address import address
 from tests.notebook_code import NOTEBOOKS, ROOT
-from tests.robustness.kernels import code_cells, kernel
+from tests.robustness.kernels import running
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -26,9 +27,10 @@ def test_the_notebook_clones_its_repository_and_runs_to_its_end(path, tmp_path):
         "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",
         "GIT_CONFIG_VALUE_0": address(),
     }
-    with kernel(content, **environment) as running:
-        running.run("import google.colab")  # as Colab's own kernel has done when a notebook begins
-        for cell in code_cells(path):
-            running.run(cell.source)
-        running.run(f"assert str(root) == {str(content.resolve() / 'four-networks')!r}, root")
+    with running(path, content, **environment) as (run, cells):
+        for cell, number in cells:
+            run.run(cell, number)
+        where = new_code_cell(f"assert str(root) == {str(content.resolve() / 'four-networks')!r}, root")
+        run.nb.cells.append(where)
+        run.run(where, len(run.nb.cells) - 1)
     assert {entry.name for entry in content.iterdir()} <= {"four-networks", "images"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.notebook_code import NOTEBOOKS
-from tests.robustness.kernels import code_cells, kernel, texts, without_timings, workplace
+from tests.robustness.kernels import running, said, without_timings, workplace
 
 
 def text_outputs(path):
-    with workplace() as folder, kernel(folder) as running:
-        return [without_timings(texts(running.run(cell.source))) for cell in code_cells(path)]
+    with workplace() as folder, running(path, folder) as (run, cells):
+        for cell, number in cells:
+            run.run(cell, number)
+        return [said(cell) for cell, _ in cells]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
+from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
 from tests.notebook_code import NOTEBOOKS
-from tests.robustness.kernels import CellFailed, code_cells, kernel, workplace
-
-
-def is_progress(message: dict) -> bool:
-    """The first line of a long piece of work ends in dots (helpers.plotting.Progress)."""
-    return message["msg_type"] == "display_data" and message["content"]["data"].get("text/plain", "").endswith(" …")
+from tests.robustness.kernels import running, workplace
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_long_cell_can_be_interrupted_and_run_again(path):
     interrupted = []
-    with workplace() as folder:
-        with kernel(folder) as running:
-            for number, cell in enumerate(code_cells(path)):
-                timers: list[threading.Timer] = []
-
-                def interrupt_soon(message, timers=timers):
-                    if is_progress(message) and not timers:
-                        timers.append(threading.Timer(0.7, running.interrupt))
-                        timers[0].start()
-
-                try:
-                    running.run(cell.source, at_output=interrupt_soon)
-                except CellFailed as failure:
-                    assert timers and str(failure).startswith("KeyboardInterrupt"), f"cell {number}: {failure}"
-                    interrupted.append(number)
-                    check_pictures(folder)
-                    running.run(cell.source)
-                finally:
-                    for timer in timers:
-                        timer.cancel()
-                        timer.join()
+    with workplace() as folder, running(path, folder) as (run, cells):
+        for cell, number in cells:
+            try:
+                run.run(cell, number, interrupt_soon=True)
+            except CellExecutionError as failure:
+                assert run.interrupted and failure.ename == "KeyboardInterrupt", f"cell {number}: {failure}"
+                interrupted.append(number)
+                check_pictures(folder)
+                run.run(cell, number)
         check_pictures(folder)
-    print(f"{path.stem}: interrupted in cells {interrupted}")
     assert interrupted, "no cell took long enough to be interrupted"
 
 
