@@ -285,7 +285,7 @@ def _grid(
     fig, grid = plt.subplots(
         len(rows),
         columns + 1,
-        figsize=(size * columns + margin, (size + 0.17 * lines) * len(rows) + 0.35),
+        figsize=(size * columns + margin, (size + 0.17 * lines) * len(rows) + 0.1),
         width_ratios=[max(margin, 1e-3), *[size] * columns],
         squeeze=False,
     )
@@ -306,8 +306,8 @@ def _grid(
                 place.axis("on")
                 place.set(xticks=[], yticks=[])
                 place.spines[:].set(visible=True, color="0.8", linewidth=0.6)
-    fig.suptitle(title)
     fig.tight_layout(pad=0.3)
+    fig.suptitle(title, y=1, va="bottom")  # above all captions; `show` saves what lies outside too
     return fig
 
 
