@@ -357,12 +357,13 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_bad_file_given_by_path_is_explained_and_left_alone(small, tmp_path, fault):
     make, reason = FAULTS[fault]
-    path = write(tmp_path / "given.npz", make(small))
+    body = make(small)
+    path = write(tmp_path / "given.npz", body)
     with pytest.raises(DataError, match=reason) as caught:
         load_mnist(path)
     message = str(caught.value)
     assert "given.npz" in message and "expected" in message and "got" in message and "MNIST_PATH=sample" in message
-    assert path.read_bytes() == make(small)
+    assert path.read_bytes() == body
 
 
 def test_an_archive_that_grows_a_thousandfold_takes_no_memory(small, tmp_path):
@@ -435,7 +436,7 @@ def stall(handler):
     start(handler, Content_Length="100000")
     handler.wfile.write(b"PK" * 1000)
     handler.wfile.flush()
-    time.sleep(3)
+    time.sleep(20)
 
 
 def endless(handler):
@@ -466,7 +467,7 @@ def test_a_mirror_that_fails_is_passed_over_and_nothing_is_kept(small, tmp_path,
     monkeypatch.setattr(data, "MIRRORS", (first,))
     begun = time.monotonic()
     assert not load_mnist().whole
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 10
     assert not (tmp_path / "data").exists() and f"{first[0]}: " in capsys.readouterr().out
     monkeypatch.setattr(data, "MIRRORS", (first, (mirror("good", npz=npz(small)), published(npz=npz(small)))))
     assert_is(load_mnist(), small)
@@ -480,9 +481,9 @@ def test_without_a_network_the_sample_comes_within_15_seconds(small, monkeypatch
         monkeypatch.setattr(data, "MIRRORS", tuple((address, published(npz=bytes([n]))) for n in range(3)))
         begun = time.monotonic()
         assert not load_mnist().whole
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(5))  # a name server that keeps silent
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(20))  # a name server that keeps silent
         assert not load_mnist().whole
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
 
 
 def test_a_download_that_data_can_not_take_is_kept_elsewhere(one_mirror, small, tmp_path, capsys):

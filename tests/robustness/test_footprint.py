@@ -30,7 +30,7 @@ def tree():
     """What git sees, ignored files of the working tree included."""
     status = ["git", "-C", str(ROOT), "status", "--porcelain", "--ignored", "--untracked-files=all"]
     lines = subprocess.run(status, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {line for line in lines if "__pycache__" not in line}
+    return {line for line in lines if "__pycache__" not in line and ".pytest_cache" not in line}
 
 
 def test_the_notebooks_leave_home_and_tree_alone_and_ask_no_network(tmp_path):

@@ -1,0 +1,61 @@
+"""How `pytest` runs the notebooks: the root's conftest.py."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import conftest
+from helpers import data
+from tests.notebook_code import ROOT
+
+
+def test_only_the_tests_that_failed_last_can_be_run_again(tmp_path):
+    (tmp_path / "test_two.py").write_text("def test_good():\n    pass\n\n\ndef test_bad():\n    assert False\n")
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
+    command += ["-o", f"cache_dir={tmp_path / 'cache'}", str(tmp_path / "test_two.py")]
+    both, again = [subprocess.run([*command, *more], capture_output=True, text=True).stdout for more in ([], ["--lf"])]
+    assert "1 failed, 1 passed" in both
+    assert "1 failed" in again and "test_good" not in again
+
+
+def test_a_kernel_gets_a_folder_of_its_own_where_one_can_be_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(conftest, "working_folders", [])
+    own = Path(conftest.kernel_folder(str(tmp_path)))
+    assert own.parent == tmp_path and own.is_dir() and conftest.working_folders == [str(own)]
+
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    assert conftest.kernel_folder(str(tmp_path)) == str(tmp_path) and len(conftest.working_folders) == 1
+    assert "Permission denied" in capsys.readouterr().out
+
+
+def test_a_whole_run_names_the_data_by_an_absolute_path(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(data, "load_mnist", lambda path: loaded.append(path) or data.Mnist(*[np.zeros(1)] * 4, "all of MNIST"))
+    monkeypatch.setattr(data, "DATA_FOLDER", tmp_path / "data")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MNIST_PATH", " data/x.npz ")
+    assert conftest.whole_mnist() == str(tmp_path / "data" / "x.npz")
+    monkeypatch.setenv("MNIST_PATH", "")
+    assert conftest.whole_mnist() == ""
+    cached = tmp_path / "keras" / "datasets" / "mnist.npz"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    assert conftest.whole_mnist() == str(cached)
+    assert loaded == ["data/x.npz", "", str(cached)]
+
+
+def test_a_whole_run_on_anything_less_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNIST_PATH", "sample")
+    with pytest.raises(pytest.UsageError, match="expected all of MNIST"):
+        conftest.whole_mnist()
+    monkeypatch.setenv("MNIST_PATH", str(tmp_path / "absent.npz"))
+    with pytest.raises(pytest.UsageError, match="no such file"):
+        conftest.whole_mnist()
