@@ -584,7 +584,7 @@ def test_the_mirrors_are_on_different_hosts_and_encrypted():
 
 
 def test_a_missing_certificate_is_explained_and_tls_stays_on(small, monkeypatch, capsys):
-    requests = pytest.importorskip("requests")
+    import requests  # pooch requires it
     asked = []
 
     def unknown_authority(url, **options):
