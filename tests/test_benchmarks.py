@@ -139,13 +139,19 @@ def test_a_name_that_is_none_is_refused_with_those_that_are(monkeypatch, capsys)
     assert "gan-step" in (said := capsys.readouterr().err) and "got gan-stop" in said
 
 
-def test_the_clock_stands_while_it_is_paused(monkeypatch):
-    times = iter([0.0, 3.0, 10.0, 12.0])
-    monkeypatch.setattr(common.time, "perf_counter", lambda: next(times))
+def test_the_clock_stands_while_something_is_looked_at(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
     clock = common.Stopwatch()
-    with clock.paused():
-        pass
-    assert clock.seconds == 5
+
+    def measure():
+        now[0] += 7
+        return 98.5
+
+    now[0] += 3
+    clock.look(measure)
+    now[0] += 2
+    assert clock.curve == [[3, 98.5]] and clock.seconds == 5
 
 
 def test_what_is_measured_prints_nothing_of_its_own(results, capsys):

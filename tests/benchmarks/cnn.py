@@ -173,8 +173,9 @@ def epoch_sides() -> dict[str, Callable[[int], dict]]:
     return sides
 
 
-def values_of(curve: list[list[float]], seconds: float) -> dict:
-    """What a training gives, from the seconds and the accuracy in per cent after each of its epochs."""
+def values_of(clock: Stopwatch) -> dict:
+    """What a training gives, of which the accuracy was looked at after each epoch."""
+    seconds, curve = clock.seconds, [[at, 100 * accuracy] for at, accuracy in clock.curve]
     first = {goal: next((at for at, accuracy in curve if accuracy >= goal), None) for goal in (99.0, 99.5)}
     reached = {f"seconds to {goal} %": at for goal, at in first.items()}
     return {**reached, "seconds of training": seconds, "test accuracy, %": curve[-1][1], "curve": curve}
@@ -186,29 +187,26 @@ def sides_of_time() -> dict[str, Callable[[int], dict]]:
     mnist, cnn = load_mnist(), fresh_definitions("02_keras_cnn_mnist")
     x, y, x_test = cnn.pixels(mnist.x_train), mnist.y_train.astype("int64"), cnn.pixels(mnist.x_test)
 
-    class Look(keras.callbacks.Callback):
-        """After each epoch the seconds so far and the accuracy on the test images, which is computed off the clock."""
+    def looking(clock: Stopwatch):
+        """A callback that looks at the accuracy on the test images after each epoch."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.clock, self.curve = Stopwatch(), []
+        def look(epoch, logs):
+            clock.look(lambda: cnn.accuracy(callback.model, x_test, mnist.y_test))
 
-        def on_epoch_end(self, epoch, logs=None):
-            seconds = self.clock.seconds
-            with self.clock.paused():
-                self.curve.append([seconds, 100 * cnn.accuracy(self.model, x_test, mnist.y_test)])
+        callback = keras.callbacks.LambdaCallback(on_epoch_end=look)
+        return callback
 
     def by_default(turn: int) -> dict:
         keras.utils.set_random_seed(11 + turn)
-        network, look = cnn.build_plain(), Look()
+        network, clock = cnn.build_plain(), Stopwatch()
         network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        network.fit(x, y, epochs=8, verbose=0, callbacks=[look])
-        return values_of(look.curve, look.clock.seconds)
+        network.fit(x, y, epochs=8, verbose=0, callbacks=[looking(clock)])
+        return values_of(clock)
 
     def ours(turn: int) -> dict:
-        look = Look()
-        cnn.train_better(x, y, seed=11 + turn, callbacks=[look])
-        return values_of(look.curve, look.clock.seconds)
+        clock = Stopwatch()
+        cnn.train_better(x, y, seed=11 + turn, callbacks=[looking(clock)])
+        return values_of(clock)
 
     def in_torch(turn: int, epochs: int = 8, rate: float = 3e-3) -> dict:
         import torch
@@ -216,8 +214,15 @@ def sides_of_time() -> dict[str, Callable[[int], dict]]:
         torch.manual_seed(11 + turn)
         network, data = better_in_torch(), cnn.Batches(x, y, shift=1, seed=11 + turn)
         optimizer = torch.optim.Adam(network.parameters(), fused=True)
-        tests = torch.from_numpy(x_test).permute(0, 3, 1, 2).contiguous()
-        clock, curve = Stopwatch(), []
+        tests, clock = torch.from_numpy(x_test).permute(0, 3, 1, 2).contiguous(), Stopwatch()
+
+        @torch.no_grad()
+        def accuracy() -> float:
+            network.eval()
+            read = torch.cat([network(part).argmax(1) for part in tests.split(1000)]).numpy()
+            network.train()
+            return float(np.mean(read == mnist.y_test))
+
         for epoch in range(epochs):
             for number in range(len(data)):
                 done = epoch + number / len(data)  # rises for an epoch, then falls along a cosine
@@ -225,13 +230,8 @@ def sides_of_time() -> dict[str, Callable[[int], dict]]:
                 optimizer.param_groups[0]["lr"] = rate * part
                 torch_step(network, optimizer, *data[number])
             data.on_epoch_end()
-            seconds = clock.seconds
-            with clock.paused(), torch.no_grad():
-                network.eval()
-                read = torch.cat([network(part).argmax(1) for part in tests.split(1000)]).numpy()
-                network.train()
-                curve.append([seconds, 100 * float(np.mean(read == mnist.y_test))])
-        return values_of(curve, clock.seconds)
+            clock.look(accuracy)
+        return values_of(clock)
 
     return {"Keras's fit": by_default, "ours": ours} | ({"PyTorch, our recipe": in_torch} if HAS_TORCH else {})
 

@@ -15,7 +15,7 @@ import re
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,20 +40,20 @@ class Comparison:
 
 
 class Stopwatch:
-    """`seconds` since it was made, without those spent inside `with stopwatch.paused():`."""
+    """`seconds` since it was made, without those of the looks; `curve` has [seconds, value] of each look."""
 
     def __init__(self) -> None:
-        self.start = time.perf_counter()
+        self.start, self.curve = time.perf_counter(), []
 
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self.start
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.start += time.perf_counter() - began
+    def look(self, measure: Callable[[], float]) -> None:
+        """Measure something on the way, off the clock."""
+        began = self.seconds
+        self.curve.append([began, measure()])
+        self.start += self.seconds - began
 
 
 def machine() -> str:

@@ -126,7 +126,7 @@ def training(tag: str, length: str, turn: int = 0, *, looks: int = 10, seed: int
     names = SimpleNamespace(**vars(scoring()))
     total = vars(names)[length] // shorter
     vars(names)[length] = total
-    games, steps, curve = [], [], []
+    games, steps = [], []
 
     class Watched(names.GAN):
         def __init__(self, *data, **options) -> None:
@@ -135,11 +135,9 @@ def training(tag: str, length: str, turn: int = 0, *, looks: int = 10, seed: int
             self.clock = Stopwatch()
 
         def look(self, epoch: int) -> None:
-            minutes = self.clock.seconds / 60
-            with self.clock.paused():
-                if epoch:
-                    steps.append(epoch)
-                    curve.append([minutes, names.score(names.drawn_by(self.averaged, names.count, labels))])
+            if epoch:
+                steps.append(epoch)
+                self.clock.look(lambda: names.score(names.drawn_by(self.averaged, names.count, labels)))
 
         def train(self, epochs, batch_size=128, save_interval=50, *, generator_batch=None, at_save=None) -> None:
             super().train(epochs, batch_size, total // looks, generator_batch=generator_batch, at_save=self.look)
@@ -153,6 +151,7 @@ def training(tag: str, length: str, turn: int = 0, *, looks: int = 10, seed: int
     run_tagged(names, tag)
     (game,) = games
     assert game.epoch == total, f"expected a training of {total:,} steps, got {game.epoch:,}"
+    curve = [[seconds / 60, score] for seconds, score in game.clock.curve]
     values = {"score": curve[-1][1], "minutes": curve[-1][0], "curve": curve, "steps": steps}
     if labels is not None:
         _, read, _ = names.seen(names.drawn_by(game.averaged, names.count, labels))
@@ -169,9 +168,9 @@ def sides_of_score() -> dict[str, Callable[[int], dict]]:
 
     def classic(turn: int) -> dict:
         names = scoring()
-        loop, clock = classic_loop(names, names.scaled(names.mnist.x_train)), Stopwatch()
-        with clock.paused():
-            loop(20)
+        loop = classic_loop(names, names.scaled(names.mnist.x_train))
+        loop(20)
+        clock = Stopwatch()
         loop(1000)
         minutes_a_step = clock.seconds / 60 / 1000
         curve = [[step * minutes_a_step, score] for step, (_, score) in zip(run["steps"], run["curve"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -17,41 +18,30 @@ def sides() -> dict[str, Callable[[int], dict]]:
     fresh = np.random.default_rng(1).random((1_000, 20))
     sums = fresh.cumsum(axis=1)
 
-    class Look(keras.callbacks.Callback):
-        """After each epoch the seconds so far and the error, which is computed off the clock."""
+    def error(network) -> float:
+        W, U, b = (weight.item() for weight in network.get_weights())
+        return float(np.sqrt(np.mean((rnn.rnn(fresh, W, U, b) - sums) ** 2)))
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.clock, self.curve = Stopwatch(), []
-
-        def on_epoch_end(self, epoch, logs=None):
-            seconds = self.clock.seconds
-            with self.clock.paused():
-                W, U, b = (weight.item() for weight in self.model.get_weights())
-                self.curve.append([seconds, float(np.sqrt(np.mean((rnn.rnn(fresh, W, U, b) - sums) ** 2)))])
-
-        def values(self) -> dict:
-            reached = [(epoch, seconds) for epoch, (seconds, error) in enumerate(self.curve, start=1) if error <= 1e-6]
-            epoch, seconds = reached[0] if reached else (None, None)
-            last = self.curve[-1][1]
-            return {"seconds to 1e-6": seconds, "epochs to 1e-6": epoch, "error at the end": last, "curve": self.curve}
-
-    def classic(turn: int) -> dict:
+    def values(train: Callable, turn: int) -> dict:
+        """Train a fresh network, and look at its error after each epoch."""
         keras.utils.set_random_seed(11 + turn)
-        network, look = rnn.build(), Look()
+        network, clock = rnn.build(), Stopwatch()
+        train(network, keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: clock.look(lambda: error(network))))
+        reached = [(epoch, seconds) for epoch, (seconds, error) in enumerate(clock.curve, start=1) if error <= 1e-6]
+        epoch, seconds = reached[0] if reached else (None, None)
+        last = clock.curve[-1][1]
+        return {"seconds to 1e-6": seconds, "epochs to 1e-6": epoch, "error at the end": last, "curve": clock.curve}
+
+    def classic(network, look) -> None:
         network.compile(keras.optimizers.Adam(0.001), "mean_squared_error")
         network.fit(x, y, batch_size=512, epochs=100, verbose=0, callbacks=[look])
-        return look.values()
 
-    def ours(turn: int) -> dict:
-        keras.utils.set_random_seed(11 + turn)
-        network, look = rnn.build(), Look()
+    def ours(network, look) -> None:
         fit = network.fit
         network.fit = lambda *data, callbacks, **options: fit(*data, callbacks=[*callbacks, look], **options)
         rnn.train(network, x, y, "ours")
-        return look.values()
 
-    return {"classic settings": classic, "ours": ours}
+    return {"classic settings": partial(values, classic), "ours": partial(values, ours)}
 
 
 COMPARISONS = {
