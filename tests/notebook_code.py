@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,12 @@ def text_of(output: nbformat.NotebookNode) -> str:
     if output.output_type in ("display_data", "execute_result") and "image/png" not in output.data:
         return output.data.get("text/plain", "")
     return ""
+
+
+def address() -> str:
+    """The address of the series, which the setup cell clones: https://github.com/OWNER/NAME."""
+    (setup,) = cells(NOTEBOOKS[0], "setup")
+    return re.search(r'^REPOSITORY = "(https://github\.com/[\w.-]+/[\w.-]+)"$', setup.source, re.MULTILINE)[1]
 
 
 def fresh_definitions(name: str) -> SimpleNamespace:

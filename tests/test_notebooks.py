@@ -8,13 +8,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from nbconvert import ScriptExporter
 
-from helpers.address import address
-from helpers.pages import to_html
 from tests import notebook_code
-from tests.notebook_code import NOTEBOOKS, ROOT, cells, code_cells, read, text_of
+from tests.notebook_code import NOTEBOOKS, ROOT, address, cells, code_cells, read, text_of
 
 MEASURED = {  # cells that the benchmarks execute, by their tags
     "best-network": "01_mlp_from_scratch",
@@ -104,8 +101,7 @@ def test_it_has_the_parts_that_every_notebook_has(path):
 
 
 @each_notebook
-def test_every_figure_carries_its_alt_text_here_and_in_the_page(path):
-    notebook = read(path)
+def test_every_figure_carries_its_alt_text(path):
     alts = [
         output.metadata.get("image/png", {}).get("alt", "")
         for cell in code_cells(path)
@@ -113,27 +109,6 @@ def test_every_figure_carries_its_alt_text_here_and_in_the_page(path):
         if "image/png" in output.get("data", {})
     ]
     assert alts and all(len(alt) > 20 for alt in alts)
-    pictures = BeautifulSoup(to_html(notebook, path), "html.parser")("img")
-    assert all(picture.get("alt") for picture in pictures)
-    assert set(alts) <= {picture["alt"] for picture in pictures}
-
-
-@each_notebook
-def test_its_page_asks_nothing_of_a_network(path):
-    page = BeautifulSoup(to_html(read(path), path), "html.parser")
-    fetched = [tag.get("src") or tag.get("href") for tag in page(["script", "link", "img", "iframe"])]
-    assert [url for url in fetched if url and url.startswith(("http", "//"))] == []
-    elsewhere = r"""@import\s+[\w(]*["']?https?:|url\(["']?https?:|(?:from|import)\s*\(?["']https?:"""
-    assert not any(re.search(elsewhere, tag.get_text()) for tag in page(["script", "style"]))
-
-
-@each_notebook
-def test_its_formulas_need_no_font_that_a_page_without_a_network_lacks(path):
-    """MathJax 2, which comes with the pages, fails at a prime there, and puts the accents of letters a line too high."""
-    texts = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
-    formulas = [a or b for text in texts for a, b in re.findall(r"\$\$(.+?)\$\$|\$([^$]+)\$", text, re.DOTALL)]
-    assert formulas
-    assert [formula for formula in formulas if re.search(r"'|\\(bar|hat|tilde|overline|dot)\b", formula)] == []
 
 
 @each_notebook
@@ -343,53 +318,3 @@ def test_in_colab_the_setup_cell_clones_the_repository_once(tmp_path):
         assert done.returncode == 0, done.stderr
         assert Path(done.stdout.strip()).parent == (work / "four-networks" / "helpers").resolve()
     assert [path.name for path in work.iterdir()] == ["four-networks"]
-
-
-# --- the address, and the files around the notebooks ---
-
-
-def test_the_address_of_the_series_stands_in_one_place_and_everywhere_else_agrees():
-    name = address().removeprefix("https://github.com/")
-    for path in [*NOTEBOOKS, ROOT / "README.md"]:
-        text = path.read_text(encoding="utf-8")
-        found = re.findall(r"(?:colab\.research\.google\.com/github/|git clone https://github\.com/)([\w.-]+/[\w.-]+)", text)
-        found += re.findall(r"REPOSITORY = [\\\"]+https://github\.com/([\w.-]+/[\w.-]+?)[\\\"]", text)
-        assert found and set(found) == {name}, path.name
-
-
-def test_stamping_another_address_reaches_every_place_and_nothing_else(tmp_path):
-    from helpers.address import stamp
-
-    (tmp_path / "notebooks").mkdir()
-    originals = {}
-    for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "pyproject.toml"]:
-        originals[path] = path.read_text(encoding="utf-8")
-        text = originals[path].replace(f'Repository = "{address()}"', 'Repository = "https://github.com/some-one/else.where"')
-        (tmp_path / path.relative_to(ROOT)).write_text(text, encoding="utf-8")
-    assert len(stamp(tmp_path)) == 5
-    old, new = address().removeprefix("https://github.com/"), "some-one/else.where"
-    for path, text in originals.items():
-        stamped = (tmp_path / path.relative_to(ROOT)).read_text(encoding="utf-8")
-        assert old not in stamped and stamped == text.replace(old, new), path.name
-    assert stamp(tmp_path) == []
-
-
-def test_an_address_that_is_none_is_refused(tmp_path):
-    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "ftp://somewhere"\n')
-    with pytest.raises(ValueError, match="expected Repository"):
-        address(tmp_path)
-
-
-def test_links_in_the_readme_resolve():
-    for page in [ROOT / "README.md", *(ROOT / "data").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
-            if not re.match(r"https?:|mailto:", target):
-                assert (page.parent / target).exists(), target
-
-
-def test_no_page_of_a_notebook_is_left_without_an_index(tmp_path):
-    from helpers.pages import index
-
-    (tmp_path / f"{NOTEBOOKS[0].stem}.html").write_text("")
-    listed = index(tmp_path)
-    assert NOTEBOOKS[0].stem in listed and NOTEBOOKS[1].stem not in listed

@@ -1,13 +1,17 @@
 """The files around the notebooks agree with each other: README, requirements, workflows, CI."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tests.notebook_code import ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT, address
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -37,7 +41,7 @@ def readme_commands():
 def test_the_readme_gives_two_commands_of_one_line_and_their_windows_twins():
     unix, windows = readme_commands()
     assert len(unix) == len(windows) == 2
-    for command, twin, runs in zip(unix, windows, ("helpers.pages", "pytest"), strict=True):
+    for command, twin, runs in zip(unix, windows, ("sphinx notebooks site", "pytest"), strict=True):
         assert "\n" not in command + twin and "requirements.txt" in command and "requirements.txt" in twin
         assert command.endswith(f"-m {runs}") and f"-m {runs} " in twin
 
@@ -102,8 +106,63 @@ def test_no_file_names_a_folder_of_somebodys_machine():
 
 
 def test_what_is_made_is_ignored_by_git():
-    made = [".venv/x", "pages/index.html", "images/a.png", "notebooks/images/a.png", "data/mnist.npz", "data/mnist.bad"]
+    made = [".venv/x", "site/index.html", "images/a.png", "notebooks/images/a.png", "data/mnist.npz", "data/mnist.bad"]
     done = subprocess.run(["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True)
     if done.returncode == 128:
         pytest.skip("not a git checkout")
     assert done.stdout.split() == made
+
+
+# --- the address ---
+
+
+def moved(folder):
+    """A git checkout in `folder` of the files that name the address."""
+    for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True, parents=True)
+        shutil.copyfile(path, folder / path.relative_to(ROOT))
+    for command in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def test_the_address_is_the_same_wherever_it_stands():
+    name = address().removeprefix("https://github.com/")
+    for path in [*NOTEBOOKS, ROOT / "README.md"]:
+        found = re.findall(r"(?:github\.com|google\.com/github)/([\w.-]+/[\w.-]+)", path.read_text(encoding="utf-8"))
+        assert found and set(found) == {name}, path.name
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("perl"), reason="a line for a Unix shell")
+def test_the_line_in_contributing_sets_the_address_everywhere(tmp_path):
+    line = re.search(r"^git grep .*$", text("CONTRIBUTING.md"), re.MULTILINE)[0]
+    name = address().removeprefix("https://github.com/")
+    folder = moved(tmp_path)
+    subprocess.run(["bash", "-c", line.replace("OWNER/NAME", "some-one/else.where")], cwd=folder, check=True)
+    for path in folder.rglob("*"):
+        if path.suffix in (".md", ".ipynb"):
+            before = (ROOT / path.relative_to(folder)).read_text(encoding="utf-8")
+            assert path.read_text(encoding="utf-8") == before.replace(name, "some-one/else.where"), path.name
+
+
+def test_on_github_the_address_is_the_one_that_runs_this():
+    """In a fork, the notebooks may go on naming the original."""
+    here = os.environ.get("GITHUB_REPOSITORY")
+    if not here or is_fork():
+        pytest.skip("not in a workflow of the repository itself")
+    old = address().removeprefix("https://github.com/")
+    line = re.search(r"^git grep .*$", text("CONTRIBUTING.md"), re.MULTILINE)[0].replace("OWNER/NAME", here)
+    assert old == here, f"expected {here}, which runs this, got {old}. This sets it everywhere:\n{line}"
+
+
+def is_fork():
+    """Is this a workflow's run in a fork, as far as the event that started it says?"""
+    event = os.environ.get("GITHUB_EVENT_PATH")
+    return bool(event and json.loads(Path(event).read_text(encoding="utf-8")).get("repository", {}).get("fork"))
+
+
+def test_links_in_the_texts_resolve():
+    for page in [path for path in committed() if path.suffix == ".md"]:
+        for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8")):
+            if not re.match(r"https?:|mailto:", target):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

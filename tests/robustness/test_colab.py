@@ -7,8 +7,7 @@ import subprocess
 import pytest
 from nbformat.v4 import new_code_cell
 
-from helpers.address import address
-from tests.notebook_code import NOTEBOOKS, ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT, address
 from tests.robustness.kernels import running
 
 
