@@ -457,18 +457,20 @@ BAD_MIRRORS = {"cut off": cut_off, "HTML": redirect_to_html, "stalled": stall, "
 
 @pytest.mark.parametrize("fault", ["dead", *BAD_MIRRORS, "other bytes", "other arrays"])
 def test_a_mirror_that_fails_is_passed_over_and_nothing_is_kept(small, tmp_path, monkeypatch, mirror, capsys, fault):
-    for name, value in {"STALL_SECONDS": 0.5, "MIRROR_SECONDS": 1.5, "LARGEST_DOWNLOAD": 2**24}.items():
+    for name, value in {"STALL_SECONDS": 0.5, "MIRROR_SECONDS": 1.5, "LARGEST_DOWNLOAD": 10**6}.items():
         monkeypatch.setattr(data, name, value)
-    wrong, known = one_pixel_changed(small), published(npz=npz(small))
-    first = mirror("first", **{"npz": BAD_MIRRORS.get(fault, wrong), "login.html": redirect_to_html})
-    if fault == "other arrays":
-        known = published(npz=wrong)
+    other_bytes, other_arrays = changed_archive(small), one_pixel_changed(small)  # the first holds the right arrays
+    body = {**BAD_MIRRORS, "other bytes": other_bytes, "other arrays": other_arrays}.get(fault)
+    known = published(npz=other_arrays if fault == "other arrays" else npz(small))
+    first = mirror("first", **{"npz": body, "login.html": redirect_to_html})
     first = (DEAD if fault == "dead" else first, known)
     monkeypatch.setattr(data, "MIRRORS", (first,))
     begun = time.monotonic()
     assert not load_mnist().whole
     assert time.monotonic() - begun < 10
-    assert not (tmp_path / "data").exists() and f"{first[0]}: " in capsys.readouterr().out
+    notice = capsys.readouterr().out
+    assert not (tmp_path / "data").exists() and f"{first[0]}: " in notice
+    assert fault != "endless" or "got 1.0 MB and no end" in notice
     monkeypatch.setattr(data, "MIRRORS", (first, (mirror("good", npz=npz(small)), published(npz=npz(small)))))
     assert_is(load_mnist(), small)
 
