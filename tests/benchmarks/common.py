@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from helpers.data import load_mnist
+from helpers.quiet import quiet
 
 RESULTS = Path(__file__).with_name("results.json")
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -94,7 +95,7 @@ def measure(name: str, one: Comparison, keep: bool = True) -> dict[str, dict[str
     done = max((len(found) for side in kept["values"].values() for found in side.values()), default=0)
     goes_on = keep and kept["machine"] == machine() and done < one.rounds
     values, first = (kept["values"], done) if goes_on else ({}, 0)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), quiet():  # what libraries say while they are imported
         sides = one.sides()
     for turn in range(first, one.rounds):
         for side, work in sides.items():
