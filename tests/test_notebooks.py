@@ -1,6 +1,7 @@
 """The notebooks as committed: executed in order, without a blemish, and with words that agree with their outputs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,14 @@ MEASURED = {  # cells that the benchmarks execute, by their tags
 TO_BE_SHORTENED = {"01_mlp_from_scratch", "02_keras_cnn_mnist", "04_mnist_gan"}  # classes of 50 to 80 lines
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def outputs_of(path):
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+def prose_of(path):
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
 
 
 def test_there_are_four_notebooks():
@@ -57,14 +66,14 @@ def test_it_is_small_and_stores_no_widget_state(path):
     assert path.stat().st_size < 1_000_000
     notebook = read(path)
     assert "widgets" not in notebook.metadata
-    assert "widget-view" not in json.dumps([cell.outputs for cell in code_cells(path)])
+    assert "widget-view" not in json.dumps(outputs_of(path))
     assert notebook.metadata.kernelspec.name == "python3"
     nbformat.validate(notebook)
 
 
 @pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2] != "03"], ids=lambda path: path.stem)
 def test_its_outputs_are_of_all_of_mnist(path):
-    said = "".join(text_of(output) for cell in code_cells(path) for output in cell.outputs)
+    said = "".join(map(text_of, outputs_of(path)))
     assert "all of MNIST: 60,000 training and 10,000 test images" in said and "embedded sample" not in said
 
 
@@ -95,25 +104,21 @@ def test_it_opens_with_a_title_a_badge_a_picture_and_what_is_needed(path):
 
 @each_notebook
 def test_it_has_the_parts_that_every_notebook_has(path):
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown").lower()
+    text = prose_of(path).lower()
     for part in ("check it", "what goes wrong", "on your own", "in practice", "further reading"):
         assert re.search(rf"^##+ .*{part}", text, re.MULTILINE), part
 
 
 @each_notebook
 def test_every_figure_carries_its_alt_text(path):
-    alts = [
-        output.metadata.get("image/png", {}).get("alt", "")
-        for cell in code_cells(path)
-        for output in cell.outputs
-        if "image/png" in output.get("data", {})
-    ]
-    assert alts and all(len(alt) > 20 for alt in alts)
+    figures = [output for output in outputs_of(path) if "image/png" in output.get("data", {})]
+    assert figures
+    assert all(len(figure.metadata.get("image/png", {}).get("alt", "")) > 20 for figure in figures)
 
 
 @each_notebook
 def test_links_within_the_repository_resolve(path):
-    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    text = prose_of(path)
     anchors = {re.sub(r"\s", "-", heading.strip()) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith("#"):
@@ -187,20 +192,16 @@ def bold_figures(markdown):
 
 def is_shown(figure, per_cent, outputs):
     """Does a number in `outputs` round to `figure`, at the figure's own precision? A whole number must be there as it is."""
-    wanted = value(figure)
-    for match in re.finditer(rf"(?<![\w.])({NUMBER})", outputs):
-        came = value(match[1].rstrip(","))
-        for candidate in (came, 100 * came) if per_cent else (came,):
-            if "e" in figure:
-                digits = len(re.sub(r"\D", "", figure.split("e")[0]))
-                same = float(f"{candidate:.{digits - 1}e}") == wanted
-            else:
-                decimals = len(figure.partition(".")[2])
-                # a number that is itself rounded to one decimal more may lie on the edge: half a unit is admitted
-                same = abs(candidate - wanted) <= (0.5 * 10.0**-decimals if decimals else 0) + 1e-9
-            if same:
-                return True
-    return False
+    wanted, decimals = value(figure), len(figure.partition(".")[2])
+    digits = len(re.sub(r"\D", "", figure.split("e")[0]))
+    # a number that is itself rounded to one decimal more may lie on the edge: half a unit is admitted
+    admitted = (0.5 * 10.0**-decimals if decimals else 0) + 1e-9
+
+    def rounds_to_it(number):
+        return float(f"{number:.{digits - 1}e}") == wanted if "e" in figure else abs(number - wanted) <= admitted
+
+    numbers = [value(number.rstrip(",")) for number in re.findall(rf"(?<![\w.])({NUMBER})", outputs)]
+    return any(rounds_to_it(number) or per_cent and rounds_to_it(100 * number) for number in numbers)
 
 
 @each_notebook
@@ -233,7 +234,7 @@ def test_every_bold_figure_is_found_in_the_outputs_of_its_section(path):
         ("97", True, "accuracy 0.97", True),
     ],
 )
-def test_a_bold_figure_counts_as_shown_when_it_is_equal_after_rounding(figure, per_cent, outputs, shown):
+def test_a_bold_figure_is_shown_when_it_is_equal_after_rounding(figure, per_cent, outputs, shown):
     assert is_shown(figure, per_cent, outputs) == shown
 
 
@@ -263,39 +264,38 @@ def test_a_tag_that_no_cell_carries_is_named():
 # --- the setup cell ---
 
 
-def run_setup(folder, *, colab=False, decoy=None, times=1, environment=None):
-    """Execute the setup cell in a fresh interpreter that starts in `folder`; print where `helpers` came from."""
-    import os
-
+def run_setup(folder, *, colab=False, decoy=None, environment=None):
+    """Execute the setup cell twice in a fresh interpreter that starts in `folder`; return it, and where `helpers` came from."""
     (cell,) = cells(NOTEBOOKS[0], "setup")
     fake = "import sys, types; google = types.ModuleType('google'); google.colab = types.ModuleType('google.colab')\n"
     fake += "sys.modules.update({'google': google, 'google.colab': google.colab})\n"
-    code = (fake if colab else "") + cell.source * 1 + ("\n" + cell.source) * (times - 1) + "\nprint(helpers.__file__)"
+    code = "\n".join([fake if colab else "", cell.source, cell.source, "print(helpers.__file__)"])
     variables = {**os.environ, **(environment or {}), "PYTHONPATH": str(decoy or "")}
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, capture_output=True, text=True)
+    return done, Path(done.stdout.strip()).parent
+
+
+@pytest.fixture
+def decoy(tmp_path):
+    """A folder with another package named helpers."""
+    (tmp_path / "installed" / "helpers").mkdir(parents=True)
+    (tmp_path / "installed" / "helpers" / "__init__.py").write_text("")
+    return tmp_path / "installed"
 
 
 @pytest.mark.parametrize("folder", [".", "notebooks", "tests/benchmarks"])
-def test_the_setup_cell_finds_the_repository_from_whatever_folder_of_the_tree(folder):
-    done = run_setup(ROOT / folder)
+def test_the_setup_cell_finds_the_repository_from_any_of_its_folders(folder, decoy):
+    done, found = run_setup(ROOT / folder, decoy=decoy)
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).parent == ROOT / "helpers"
-
-
-def test_the_setup_cell_goes_before_another_package_named_helpers(tmp_path):
-    (tmp_path / "helpers").mkdir()
-    (tmp_path / "helpers" / "__init__.py").write_text("")
-    done = run_setup(ROOT / "notebooks", decoy=tmp_path, times=2)
-    assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).parent == ROOT / "helpers"
+    assert found == ROOT / "helpers", "another package of that name came first"
 
 
 def test_outside_its_repository_the_setup_cell_says_what_it_expected(tmp_path):
-    done = run_setup(tmp_path)
+    done, _ = run_setup(tmp_path)
     assert done.returncode != 0 and "expected the folder helpers" in done.stderr
 
 
-def test_in_colab_the_setup_cell_clones_the_repository_once(tmp_path):
+def test_in_colab_the_setup_cell_clones_the_repository_once(tmp_path, decoy):
     """git's insteadOf points the public address at a small local repository."""
     origin, work = tmp_path / "origin", tmp_path / "content"
     (origin / "helpers").mkdir(parents=True)
@@ -310,11 +310,8 @@ def test_in_colab_the_setup_cell_clones_the_repository_once(tmp_path):
         "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",
         "GIT_CONFIG_VALUE_0": address(),
     }
-    decoy = tmp_path / "installed"
-    (decoy / "helpers").mkdir(parents=True)
-    (decoy / "helpers" / "__init__.py").write_text("")
     for _ in range(2):  # a second notebook on the same machine
-        done = run_setup(work, colab=True, times=2, environment=config, decoy=decoy)
+        done, found = run_setup(work, colab=True, environment=config, decoy=decoy)
         assert done.returncode == 0, done.stderr
-        assert Path(done.stdout.strip()).parent == (work / "four-networks" / "helpers").resolve()
+        assert found == (work / "four-networks" / "helpers").resolve()
     assert [path.name for path in work.iterdir()] == ["four-networks"]
