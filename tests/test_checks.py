@@ -95,7 +95,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_place():
             checks.check_finite("x", values, axes)
 
 
-def test_finite_numbers_have_the_axes_that_are_named_and_are_not_none_at_all():
+def test_finite_numbers_must_have_the_named_axes_and_at_least_one_entry():
     with pytest.raises(ValueError, match=r"expected x of shape \(n, height, width\), got shape \(3,\)"):
         checks.check_finite("x", [1, 2, 3], ("n", "height", "width"))
     with pytest.raises(ValueError, match=r"expected x to hold at least one number, got shape \(0, 2\)"):

@@ -119,7 +119,7 @@ def test_numbers_that_do_not_fit_the_layers_are_refused(name, wrong):
 
 
 @pytest.mark.parametrize("steps", [1, 4, 11])
-def test_the_unrolled_loop_has_one_node_one_input_and_the_same_weights_a_step(steps):
+def test_the_unrolled_loop_repeats_one_node_one_input_and_its_weights(steps):
     (ax,) = draw_unrolled(steps).axes
     texts = [text.get_text() for text in ax.texts if text.get_text()]
     assert [texts.count(name) for name in ("$U$", "$W$", "$+\\,b$", "$0$")] == [steps, steps, steps, 1]
@@ -129,7 +129,7 @@ def test_the_unrolled_loop_has_one_node_one_input_and_the_same_weights_a_step(st
     assert len(sideways) == steps and all(start[0] < end[0] for start, end in sideways)
 
 
-def test_backward_the_error_enters_at_each_step_and_flows_to_the_one_before():
+def test_backward_the_error_enters_at_each_step_and_flows_back():
     (ax,) = draw_unrolled(3, backward=True).axes
     assert {"$h_{1} - y_{1}$", "$h_{3} - y_{3}$"} <= set(words(ax)) and "$+\\,b$" not in words(ax)
     back = [(start, end) for start, end, colour, _ in arrows(ax) if colour == BACKWARD]

@@ -72,7 +72,7 @@ def test_a_figure_without_alt_text_is_refused(shown):
     plt.close("all")
 
 
-def test_a_note_that_is_set_stands_under_every_figure_until_it_is_taken_away(shown, monkeypatch):
+def test_a_note_stands_under_every_figure_until_it_is_taken_away(shown, monkeypatch):
     monkeypatch.setattr(plotting, "_figure_note", "")
     for note, texts in [("embedded sample", ["embedded sample"]), ("", [])]:
         set_figure_note(note)

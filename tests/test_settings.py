@@ -68,7 +68,7 @@ def test_figures_are_the_same_whatever_a_matplotlibrc_says(figures, number):
     assert len(figures[0]) == 2 and figures[number + 1] == figures[0]
 
 
-def test_a_matplotlibrc_is_read_before_and_not_after_the_notebooks_own_look(tmp_path):
+def test_a_matplotlibrc_is_read_before_the_notebooks_own_style(tmp_path):
     (tmp_path / "matplotlibrc").write_text("image.origin: lower")
     code = "from helpers import plotting; import matplotlib; print(matplotlib.rcParams['image.origin'])"
     assert python(code, MATPLOTLIBRC=str(tmp_path / "matplotlibrc")).strip() == "upper"
