@@ -1,5 +1,6 @@
 """The benchmarks compare like with like, lose nothing when interrupted, and their tables are what was measured."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -125,6 +126,14 @@ def test_an_unfinished_run_of_another_machine_is_begun_anew(results, monkeypatch
     measure("made-up", made_up({"ours": lambda turn: {"seconds": 1.0}}))
     assert read_results("made-up") == {"ours": {"seconds": [1.0, 1.0, 1.0]}}
     assert json.loads(results.read_text(encoding="utf-8"))["other"]["machine"] == "an abacus"
+
+
+def test_a_machine_without_scikit_learn_and_pytorch_keeps_results_too(results, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(common.importlib.util, "find_spec", lambda name: None if name in ("sklearn", "torch") else find(name))
+    keep_results("made-up", {"ours": {"seconds": [1.0]}})
+    machine = json.loads(results.read_text(encoding="utf-8"))["made-up"]["machine"]
+    assert "numpy" in machine and "scikit-learn" not in machine and "torch" not in machine
 
 
 def test_of_a_quick_run_nothing_is_kept(results):

@@ -58,11 +58,12 @@ class Stopwatch:
 
 
 def machine() -> str:
-    """The processor and the versions that a measurement belongs to."""
+    """The processor and the versions that a measurement belongs to, as far as they are installed."""
     info = Path("/proc/cpuinfo")
     models = re.findall(r"model name\s*: (.*)", info.read_text(encoding="utf-8")) if info.exists() else []
-    packages = ["numpy", "tensorflow", "keras", "scikit-learn"] + ["torch"] * HAS_TORCH
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
+    packages = {"numpy": "numpy", "tensorflow": "tensorflow", "keras": "keras", "sklearn": "scikit-learn", "torch": "torch"}
+    installed = [name for module, name in packages.items() if importlib.util.find_spec(module)]
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in installed]
     processor = (models or [platform.processor()])[0]
     return ", ".join([processor, f"{os.cpu_count()} cores", platform.system(), f"Python {platform.python_version()}", *versions])
 
