@@ -117,7 +117,7 @@ def check_truncated_noise(your_noise: Callable[[int, float, np.random.Generator]
         if abs(share - beyond) < 0.02:
             raise NotYet(f"{share:.0%} of the numbers are beyond {limit}, as in normal noise: none was drawn again.")
         if share:
-            again = " Drawn once more, a number may be too large again: repeat until none is." if share < beyond else ""
+            again = " Drawn again, a number may be too large again: repeat until none is." if share < 0.3 else ""
             raise NotYet(f"{share:.2%} of the numbers are beyond the limit of {limit}.{again}")
         if np.mean(np.isclose(size, limit)) > 0.01:
             raise NotYet("many numbers lie on the limit: they were clipped. Draw them again.")
