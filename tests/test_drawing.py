@@ -182,7 +182,7 @@ def test_what_the_browser_sends_is_answered_in_one_message_of_plain_json():
     pad.widget = widget = make_widget(pad)
     answers = []
     widget.observe(lambda change: answers.append(change["new"]), "shown")
-    for number, drawn in enumerate([SEVEN, "rubbish", [0] * 784, [1], None], start=1):
+    for number, drawn in enumerate([SEVEN, "rubbish", [1], [0] * 784, None], start=1):
         widget.set_state({"drawing": drawn})  # what a message from the browser calls
         assert len(answers) == number
     assert json.loads(json.dumps(answers)) == answers

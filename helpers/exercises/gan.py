@@ -182,7 +182,7 @@ def check_inversion(your_noise_for: Callable[..., Any], generator: Any) -> bool 
                 f"the mean squared difference is {difference:.3f}; two generated samples differ by {apart:.3f}. "
                 "Take more steps, or larger ones."
             )
-        if not 0.3 < noise.std() < 3:
+        if not 0.5 < noise.std() < 2:
             raise NotYet(
                 f"it draws the images, but isn't noise: its standard deviation is {noise.std():.2g} instead of about 1. "
                 "Start at normal noise, and take smaller steps."
