@@ -1,5 +1,7 @@
 """Notebook 04: the two halves of a step, the loop around them, the score, and the walk."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,6 +183,68 @@ def test_train_saves_a_grid_of_five_by_five_every_save_interval(gan04, sample, m
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["mnist_0.png", "mnist_2.png", "mnist_4.png"]
     with Image.open(tmp_path / "images" / "mnist_4.png") as image:
         assert image.size == (140, 140)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *[("save_interval", value) for value in (0, -1, -50, 2.5, None, True)],
+        *[("epochs", value) for value in (20.0, -1, None, "20")],
+        *[("batch_size", value) for value in (1, 0, -4, 8.0, None)],
+        *[("generator_batch", value) for value in (0, 1, -4, 8.0)],
+    ],
+)
+def test_train_refuses_arguments_that_cannot_be_meant(gan04, trained, argument, value):
+    before = [variable.numpy() for variable in variables(trained)]
+    with pytest.raises(ValueError, match=f"expected {argument} to be a whole number of at least .*, got {value!r}"):
+        trained.train(**{"epochs": 2, "batch_size": 16, "save_interval": 1, argument: value})
+    assert equal(before, [variable.numpy() for variable in variables(trained)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": np.zeros((4, 28, 28), np.float32)}, r"expected uint8 images of shape \(n, 28, 28\), got float32"),
+        ({"images": np.zeros((4, 784), np.uint8)}, r"expected uint8 images of shape .* got uint8 of shape \(4, 784\)"),
+        ({"images": np.zeros((4, 28, 28, 1), np.uint8)}, "expected uint8 images of shape"),
+        ({"images": np.zeros((0, 28, 28), np.uint8)}, "expected uint8 images of shape"),
+        ({"labels": np.zeros(3, int)}, "expected 4 labels, one for each image, got 3"),
+        ({"labels": np.full(4, 10)}, "expected labels from 0 to 9, got 10 to 10"),
+        ({"labels": np.eye(10)[:4]}, "expected labels to be whole numbers"),
+        ({"learning_rate": 0.0}, "expected learning_rate to be a finite number above 0, got 0.0"),
+        ({"betas": (0.5, 1.0)}, r"expected betas\[1\] to be a finite number of at least 0 and below 1, got 1.0"),
+        ({"betas": (-0.1, 0.9)}, r"expected betas\[0\] to be"),
+        ({"average": 1.0}, "expected average to be"),
+        ({"penalty": -0.2}, "expected penalty to be a finite number of at least 0, got -0.2"),
+        ({"seed": 1.5}, "expected seed to be a whole number of at least 0, got 1.5"),
+    ],
+)
+def test_a_gan_refuses_what_cannot_be_meant_before_it_sets_the_seed(gan04, arguments, message):
+    np.random.seed(5)
+    with pytest.raises(ValueError, match=message):
+        gan04.GAN(**{"images": np.zeros((4, 28, 28), np.uint8), **arguments})
+    drawn = np.random.random()
+    np.random.seed(5)
+    assert drawn == np.random.random()
+
+
+def test_a_gan_takes_a_schedule_and_train_takes_numpy_integers_and_no_steps(gan04, trained):
+    rate = gan04.PolynomialDecay(2e-3, 10, 5e-5)
+    gan04.GAN(np.zeros((4, 28, 28), np.uint8), learning_rate=rate)
+    before = trained.epoch
+    trained.train(0, batch_size=np.int64(16), save_interval=np.int32(10))
+    assert trained.epoch == before
+
+
+def test_where_images_cannot_be_written_pictures_go_elsewhere(gan04, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").write_text("a file is in the way")
+    gan = gan04.GAN(np.zeros((4, 28, 28), np.uint8))
+    for epoch in (0, 2):
+        gan.save_imgs(epoch)
+    assert sorted(path.name for path in gan.folder.iterdir()) == ["mnist_0.png", "mnist_2.png"]
+    assert capsys.readouterr().out.count("can't be written") == 1
+    shutil.rmtree(gan.folder)
 
 
 def test_a_saved_generator_loads_again_and_draws_the_same(gan04, trained, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from helpers.quiet import prepare_keras, quiet
-from tests.notebook_code import ROOT
+from tests.notebook_code import NOTEBOOKS, ROOT, read
 
 
 def python(code, folder=ROOT, **environment):
@@ -126,6 +126,13 @@ def test_keras_imported_on_another_backend_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="backend tensorflow, got jax.*Restart the kernel"):
         prepare_keras()
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2] in ("02", "04")], ids=lambda path: path.stem)
+def test_a_notebook_prepares_keras_where_it_imports_it(path):
+    (cell,) = [cell.source for cell in read(path).cells if cell.cell_type == "code" and "import keras\n" in cell.source]
+    after = cell.split("import keras\n")[1]
+    assert "from helpers" in cell.split("import keras\n")[0] and "prepare_keras()" in after
 
 
 # --- what libraries write while they are imported ---
