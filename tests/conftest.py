@@ -32,7 +32,7 @@ def is_missing(what: str) -> None:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs as long as it is there, which other modules' tests would notice
 def browser():
     """Playwright's Chromium, or the system's."""
     try:

@@ -8,6 +8,7 @@ import pytest
 
 import conftest
 from helpers import data
+from tests.conftest import is_missing
 
 
 def test_pytest_remembers_which_tests_failed_for_its_option_lf(pytestconfig):
@@ -51,3 +52,12 @@ def test_a_whole_run_on_anything_less_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MNIST_PATH", str(tmp_path / "absent.npz"))
     with pytest.raises(pytest.UsageError, match="no such file"):
         conftest.whole_mnist()
+
+
+def test_a_missing_browser_is_a_failure_in_ci_and_skipped_elsewhere(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no browser"):
+        is_missing("no browser")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no browser"):
+        is_missing("no browser")
