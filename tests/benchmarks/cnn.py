@@ -13,10 +13,6 @@ from helpers.data import load_mnist
 from tests.benchmarks.common import HAS_TORCH, Comparison, Stopwatch, main
 from tests.notebook_code import fresh_definitions
 
-# the plain network's second convolution, and the one of the NumPy network: images, kernel, stride, padding
-SECOND = (32, 13, 13, 32), (3, 3, 32, 64), 1, "valid"
-FIRST = (128, 28, 28, 1), (5, 5, 1, 16), 2, "same"
-
 
 def backward_loops(
     dy: np.ndarray, x: np.ndarray, kernel: np.ndarray, stride: int, zeros: list[tuple[int, int]]
@@ -34,22 +30,22 @@ def backward_loops(
     return dpadded[:, top : top + x.shape[1], left : left + x.shape[2]], dkernel, dbias
 
 
-def convolution(shape: tuple, stride_kernel: tuple, stride: int, padding: str, backward: bool) -> dict[str, Callable]:
-    """The sides of one convolution in float32, forward or backward, each called until half a second has gone by."""
+def convolution(shape: tuple, kernel_shape: tuple, stride: int, padding: str) -> dict[str, Callable[[int], dict]]:
+    """The sides of one convolution in float32, forward and backward; a call is repeated for at least a fifth of a second."""
     import tensorflow as tf
 
     cnn = fresh_definitions("02_keras_cnn_mnist")
     rng = np.random.default_rng(0)
-    x, kernel, bias = (rng.normal(size=size).astype("float32") for size in (shape, stride_kernel, stride_kernel[3:]))
+    x, kernel, bias = (rng.normal(size=size).astype("float32") for size in (shape, kernel_shape, kernel_shape[3:]))
     dy = rng.normal(size=cnn.conv2d(x, kernel, bias, stride, padding).shape).astype("float32")
     _, zeros = cnn.pad_for(x, kernel.shape[:2], stride, padding)
     layer = cnn.layers.Conv2D(kernel.shape[3], kernel.shape[:2], stride, padding)
     layer.build(x.shape)
     layer.set_weights([kernel, bias])
-    forward_in_keras, tensor, above = tf.function(layer), tf.constant(x), tf.constant(dy)
+    forward, tensor, above = tf.function(layer), tf.constant(x), tf.constant(dy)
 
     @tf.function
-    def backward_in_tensorflow(dy):
+    def backward(dy):
         options = {"strides": [1, stride, stride, 1], "padding": padding.upper()}
         return (
             tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=dy, **options),
@@ -57,43 +53,45 @@ def convolution(shape: tuple, stride_kernel: tuple, stride: int, padding: str, b
             tf.reduce_sum(dy, (0, 1, 2)),
         )
 
-    if backward:
-        calls = {
-            "loops": lambda: backward_loops(dy, x, kernel, stride, zeros),
-            "ours": lambda: cnn.conv2d_backward(dy, x, kernel, stride, padding),
-            "Keras": lambda: backward_in_tensorflow(above),
-        }
-    else:
-        calls = {
-            "loops": lambda: cnn.conv2d_loops(x, kernel, bias, stride, padding),
-            "ours": lambda: cnn.conv2d(x, kernel, bias, stride, padding),
-            "Keras": lambda: forward_in_keras(tensor),
-        }
+    calls = {  # forward, backward
+        "loops": (
+            lambda: cnn.conv2d_loops(x, kernel, bias, stride, padding),
+            lambda: backward_loops(dy, x, kernel, stride, zeros),
+        ),
+        "ours": (
+            lambda: cnn.conv2d(x, kernel, bias, stride, padding),
+            lambda: cnn.conv2d_backward(dy, x, kernel, stride, padding),
+        ),
+        "Keras": (lambda: forward(tensor), lambda: backward(above)),
+    }
     if HAS_TORCH:
-        calls["PyTorch"] = convolution_in_torch(x, kernel, bias, dy, stride, zeros, backward)
+        calls["PyTorch"] = convolution_in_torch(x, kernel, bias, dy, stride, zeros)
 
-    def side(call: Callable[[], object], turn: int) -> dict[str, float]:
-        if turn == 0:
-            call()  # traced and warmed up before the clock starts
-        repeats, seconds = timeit.Timer(call).autorange()
-        return {"milliseconds": 1000 * seconds / repeats}
+    def side(calls: tuple[Callable, Callable], turn: int) -> dict[str, float]:
+        values = {}
+        for metric, call in zip(("forward, milliseconds", "backward, milliseconds"), calls):
+            if turn == 0:
+                call()  # traced and warmed up before the clock starts
+            repeats, seconds = timeit.Timer(call).autorange()
+            values[metric] = 1000 * seconds / repeats
+        return values
 
-    return {name: partial(side, call) for name, call in calls.items()}
+    return {name: partial(side, both) for name, both in calls.items()}
 
 
-def convolution_in_torch(x, kernel, bias, dy, stride, zeros, backward) -> Callable[[], object]:
-    """The same arrays in PyTorch's order of axes; going back, the images are padded before the clock starts."""
+def convolution_in_torch(x, kernel, bias, dy, stride, zeros) -> tuple[Callable, Callable]:
+    """Forward and backward on the same arrays in PyTorch's order of axes; going back, the images are padded before."""
     import torch
 
-    images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+    images, gradient = (torch.from_numpy(array).permute(0, 3, 1, 2).contiguous() for array in (x, dy))
     weight, shift = torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous(), torch.from_numpy(bias)
     pad = partial(torch.nn.functional.pad, images, (*zeros[2], *zeros[1]))
-    if not backward:
-        forward = torch.no_grad()(torch.nn.functional.conv2d)
-        return lambda: forward(pad(), weight, shift, stride)
-    padded, gradient = pad(), torch.from_numpy(dy).permute(0, 3, 1, 2).contiguous()
+    padded, forward = pad(), torch.no_grad()(torch.nn.functional.conv2d)
     settings = ([len(bias)], [stride, stride], [0, 0], [1, 1], False, [0, 0], 1, [True, True, True])
-    return lambda: torch.ops.aten.convolution_backward(gradient, padded, weight, *settings)
+    return (
+        lambda: forward(pad(), weight, shift, stride),
+        lambda: torch.ops.aten.convolution_backward(gradient, padded, weight, *settings),
+    )
 
 
 def plain_in_torch():
@@ -237,27 +235,18 @@ def sides_of_time() -> dict[str, Callable[[int], dict]]:
 
 
 COMPARISONS = {
-    "conv-forward": Comparison(
-        "A convolution, forward: 3 × 3 over 32 channels",
+    "conv": Comparison(
+        "A convolution: 3 × 3 over 32 channels",
         "32 images of 13 × 13 pixels and 32 channels, 64 filters, float32: the second convolution of the plain network. The "
-        "loops are those of the notebook, window by window; Keras's layer is compiled, without XLA; PyTorch's arrays lie as it "
-        "likes them.",
-        partial(convolution, *SECOND, backward=False),
+        "loops go window by window, forward as in the notebook. Keras's layer is compiled, without XLA; PyTorch's arrays lie as "
+        "it likes them. Backward means the gradients by input, kernel and bias; Keras's are TensorFlow's operations, without "
+        "the forward pass.",
+        partial(convolution, (32, 13, 13, 32), (3, 3, 32, 64), 1, "valid"),
     ),
-    "conv-backward": Comparison(
-        "A convolution, backward: 3 × 3 over 32 channels",
-        "The gradients by input, kernel and bias of the same; Keras's are TensorFlow's operations, without the forward pass.",
-        partial(convolution, *SECOND, backward=True),
-    ),
-    "conv-forward-first": Comparison(
-        "A convolution, forward: 5 × 5 over one channel, stride 2",
+    "conv-first": Comparison(
+        "A convolution: 5 × 5 over one channel, stride 2",
         "128 images of MNIST's size, 16 filters, padding “same”: the convolution of the network in NumPy alone.",
-        partial(convolution, *FIRST, backward=False),
-    ),
-    "conv-backward-first": Comparison(
-        "A convolution, backward: 5 × 5 over one channel, stride 2",
-        "The gradients by input, kernel and bias of the same.",
-        partial(convolution, *FIRST, backward=True),
+        partial(convolution, (128, 28, 28, 1), (5, 5, 1, 16), 2, "same"),
     ),
     "cnn-epoch": Comparison(
         "The plain network of notebook 02",
