@@ -8,6 +8,7 @@ The pages are put into the folder site/; open site/index.html. Sphinx reads agai
 what has changed; with -E it executes everything again.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -65,26 +66,32 @@ html_show_search_summary = False  # a page opened from the disk may not fetch on
 html_use_index = False
 
 
+def scratch_folder():
+    """A folder below notebooks/ for a kernel to start in, gone with what it wrote."""
+    try:
+        return tempfile.TemporaryDirectory(
+            prefix=".run-", dir=HERE, ignore_cleanup_errors=True
+        )
+    except OSError:  # notebooks/ can't be written, so nothing is left there either
+        return contextlib.nullcontext(HERE)
+
+
 def execute(notebook, name):
     """Execute `notebook` in a fresh kernel, and say which cell it is at.
 
-    The kernel starts in a new folder below notebooks/, so that what it writes is gone
-    afterwards. Raises SphinxError where a cell fails.
+    Raises SphinxError where a cell fails.
     """
 
     def say(cell, cell_index):
         place = f"cell {cell_index + 1} of {len(notebook.cells)}"
         print(f"\r{name}: {place} ", end="", flush=True)
 
-    scratch = tempfile.TemporaryDirectory(
-        prefix=".run-", dir=HERE, ignore_cleanup_errors=True
-    )
-    with scratch as folder:
+    with scratch_folder() as folder:
         client = NotebookClient(
             notebook,
             timeout=None,
             kernel_name="python3",
-            resources={"metadata": {"path": folder}},
+            resources={"metadata": {"path": str(folder)}},
             store_widget_state=False,
             on_cell_start=say,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],

@@ -11,13 +11,17 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tests.notebook_code import NOTEBOOKS, ROOT, address
+from tests.notebook_code import NOTEBOOKS, ROOT, address, read
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def text(name):
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def workflow(name):
+    return yaml.safe_load(text(f".github/workflows/{name}.yml"))
 
 
 def requirements(name):
@@ -46,25 +50,51 @@ def test_the_readme_gives_two_commands_of_one_line_and_their_windows_twins():
         assert command.endswith(f"-m {runs}") and f"-m {runs} " in twin
 
 
-def test_ci_and_the_workflows_run_the_very_command_that_the_readme_gives():
+def test_ci_and_the_workflows_run_the_readmes_test_command():
     (_, unix), (_, windows) = readme_commands()
-    jobs = yaml.safe_load(text(".github/workflows/tests.yml"))["jobs"].values()
-    runs = [step.get("run", "") for job in jobs for step in job["steps"]]
+    steps = workflow("tests")["jobs"]["sample"]["steps"]
+    runs = {step["run"]: step for step in steps if "run" in step}
     assert unix in runs and windows in runs
+    assert runs[windows]["env"]["PY_PYTHON"] == "${{ matrix.python }}", "else py takes the newest Python on the machine"
     extraction = r"<!-- test command -->.*?^(python3 .*?)$"
     assert re.search(extraction, text("README.md"), re.DOTALL | re.MULTILINE)[1] == unix
     assert "<!-- test command -->" in text(".ci/run") and "README.md" in text(".ci/run")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflows_pin_actions_by_commit_and_may_only_read(path):
-    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert workflow["permissions"] == {"contents": "read"}
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job and job["timeout-minutes"] <= 120
+def test_workflows_pin_actions_by_commit_and_may_do_little(path):
+    assert workflow(path.stem)["permissions"] == {"contents": "read"}
+    for name, job in workflow(path.stem)["jobs"].items():
+        more = {"pages": "write", "id-token": "write"} if (path.stem, name) == ("pages", "deploy") else None
+        assert job.get("permissions") == more and job["timeout-minutes"] <= 120
         for step in job["steps"]:
-            assert "uses" not in step or re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+            assert "uses" not in step or re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step["uses"])
             assert "${{" not in step.get("run", ""), "an expression in a script is an injection"
+
+
+def test_what_is_published_is_what_the_workflow_built():
+    for name, run, action in (("pages", "committed", "upload-pages-artifact"), ("whole", "whole", "upload-artifact")):
+        steps = next(iter(workflow(name)["jobs"].values()))["steps"]
+        build = next(i for i, step in enumerate(steps) if f"-W --keep-going -D run={run} notebooks site" in step.get("run", ""))
+        upload = next(i for i, step in enumerate(steps) if action in step.get("uses", ""))
+        assert build < upload and steps[upload]["with"]["path"] == "site"
+    assert "mnist.npz" not in text(".github/workflows/whole.yml"), "the weekly run downloads MNIST from its mirrors"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="CI runs in a Unix shell")
+def test_ci_leaves_the_developers_environment_alone(tmp_path):
+    """In a checkout whose README's command fails at once, .ci/run fails with it, looks at the tree and removes nothing."""
+    folder = tmp_path / "checkout"
+    (folder / ".ci").mkdir(parents=True)
+    (folder / ".venv").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
+    command = "python3 -c 'open(\"left\", \"w\").close(); raise SystemExit(3)'"
+    (folder / "README.md").write_text(f"<!-- test command -->\n```bash\n{command}\n```\n")
+    (folder / ".gitignore").write_text(".venv\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    done = subprocess.run(["bash", ".ci/run"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1 and "left behind in the tree:\n?? left" in done.stdout
+    assert sorted(path.name for path in folder.iterdir()) == [".ci", ".git", ".gitignore", ".venv", "README.md"]
 
 
 def test_the_oldest_versions_are_the_lower_ends_of_the_ranges():
@@ -84,14 +114,42 @@ def test_colabs_versions_lie_in_the_ranges():
         assert ranges[name].contains(pinned), name
 
 
-def test_conda_takes_the_same_file():
-    assert {"pip": ["-r requirements.txt"]} in yaml.safe_load(text("environment.yml"))["dependencies"]
+def test_conda_takes_the_same_packages_in_the_same_ranges():
+    packages = yaml.safe_load(text("environment.yml"))["dependencies"]
+    (pip,) = [package["pip"] for package in packages if isinstance(package, dict)]
+    named = [package for package in packages if isinstance(package, str)] + pip
+    conda = {Requirement(package).name: Requirement(package).specifier for package in named}
+    assert len(conda) == len(named)
+    assert {name: conda[name] for name in conda if name not in ("python", "pip")} == requirements("requirements.txt")
 
 
 def test_python_s_range_is_said_in_one_way_everywhere():
-    assert 'requires-python = ">=3.10,<3.14"' in text("pyproject.toml")
     assert "python>=3.10,<3.14" in text("environment.yml")
-    assert "Python 3.10 to 3.13" in text("README.md")
+    assert "Python 3.10, 3.11, 3.12 or 3.13" in text("README.md") and "Python 3.10 から 3.13" in text("README.ja.md")
+    pythons = workflow("tests")["jobs"]["sample"]["strategy"]["matrix"]["python"]
+    assert pythons == ["3.10", "3.11", "3.12", "3.13"]
+
+
+def test_nothing_can_be_installed_from_the_repository():
+    """A package called `helpers` on everybody's path would be a trap."""
+    assert not re.search(r"^\[(project|build-system)", text("pyproject.toml"), re.MULTILINE)
+
+
+def test_the_readme_has_the_notebooks_own_titles_and_says_what_pictures_show():
+    titles = [read(path).cells[0].source.splitlines()[0].removeprefix("# ") for path in NOTEBOOKS]
+    assert re.findall(r"\[\*\*(.*?)\*\*\]\(notebooks/", text("README.md")) == titles
+    alts = re.findall(r'alt="(.*?)"', text("README.md")) + re.findall(r"^!\[(.*?)\]", text("README.md"), re.MULTILINE)
+    assert len(alts) == 5 and all(len(alt) > 60 for alt in alts)
+
+
+def test_the_japanese_readme_gives_the_same_two_commands():
+    assert re.findall(r"```bash\n(.*?)\n```", text("README.ja.md"), re.DOTALL) == readme_commands()[0]
+
+
+def test_the_citation_names_this_repository():
+    citation = yaml.safe_load(text("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["repository-code"] == address() and f"## {citation['version']}" in text("CHANGELOG.md")
 
 
 def test_no_file_names_a_folder_of_somebodys_machine():
@@ -118,7 +176,7 @@ def test_what_is_made_is_ignored_by_git():
 
 def moved(folder):
     """A git checkout in `folder` of the files that name the address."""
-    for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+    for path in [*NOTEBOOKS, *map(ROOT.joinpath, ("README.md", "CONTRIBUTING.md", "CITATION.cff"))]:
         (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True, parents=True)
         shutil.copyfile(path, folder / path.relative_to(ROOT))
     for command in (["init", "--quiet"], ["add", "."]):
@@ -128,7 +186,7 @@ def moved(folder):
 
 def test_the_address_is_the_same_wherever_it_stands():
     name = address().removeprefix("https://github.com/")
-    for path in [*NOTEBOOKS, ROOT / "README.md"]:
+    for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "CITATION.cff"]:
         found = re.findall(r"(?:github\.com|google\.com/github)/([\w.-]+/[\w.-]+)", path.read_text(encoding="utf-8"))
         assert found and set(found) == {name}, path.name
 
@@ -140,7 +198,7 @@ def test_the_line_in_contributing_sets_the_address_everywhere(tmp_path):
     folder = moved(tmp_path)
     subprocess.run(["bash", "-c", line.replace("OWNER/NAME", "some-one/else.where")], cwd=folder, check=True)
     for path in folder.rglob("*"):
-        if path.suffix in (".md", ".ipynb"):
+        if path.suffix in (".md", ".ipynb", ".cff"):
             before = (ROOT / path.relative_to(folder)).read_text(encoding="utf-8")
             assert path.read_text(encoding="utf-8") == before.replace(name, "some-one/else.where"), path.name
 
