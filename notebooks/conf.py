@@ -39,7 +39,13 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = [".*"]
-myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "dollarmath"]
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # `prepare` executes
 nb_merge_streams = True
