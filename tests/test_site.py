@@ -191,3 +191,20 @@ def test_a_folder_that_the_terminal_cannot_print_is_no_obstacle(small, tmp_path,
     done = build(folder, tmp_path / "数字" / "site", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "42" in page(tmp_path / "数字" / "site", "01_mlp_from_scratch").select_one("article").get_text()
+
+
+def test_the_documented_command_executes_a_notebook_in_place(small):
+    """Of the run, only the outputs stay: no widget, no timing, no version."""
+    pad = "from helpers.drawing import drawing_pad\npad = drawing_pad({'even': lambda image: [0.1] * 10})"
+    path = small(new_code_cell(pad), new_code_cell("print(6 * 7)")) / NOTEBOOKS[0].name
+    config = f"--config={ROOT / 'notebooks' / 'nbconvert_config.py'}"
+    command = [sys.executable, "-m", "nbconvert", config, "--execute", "--inplace", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
+    notebook = read(path)
+    assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2, 3]
+    assert all("execution" not in cell.metadata for cell in notebook.cells)
+    (shown,), (printed,) = (cell.outputs for cell in notebook.cells[2:])
+    assert list(shown.data) == ["text/plain"] and printed.text == "42\n"
+    assert "widgets" not in notebook.metadata
+    assert notebook.metadata.language_info.file_extension == ".py" and "version" not in notebook.metadata.language_info

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import lru_cache
 
 import pytest
 
@@ -23,29 +24,27 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def look(site, browser):
     """A function that opens a page of the site; what it asked for and complained of is in `page.asked` and `page.said`."""
-    opened = []
 
+    @lru_cache
     def open_page(name, width=1400, scheme="light"):
-        context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-        opened.append(context)
-        page = context.new_page()
+        page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+        page.set_default_timeout(120_000)
         page.asked, page.said = [], []
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("requestfailed", lambda request: page.said.append(f"not there: {request.url}"))
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("console", lambda message: page.said.append(message.text) if message.type == "error" else None)
         page.goto((site / f"{name}.html").as_uri())
-        page.wait_for_load_state("networkidle")
         if page.locator(".math").count():
-            page.wait_for_selector("mjx-container")
+            page.evaluate("() => MathJax.startup.promise")
+        page.evaluate("() => document.fonts.ready.then(() => true)")
+        page.wait_for_timeout(300)
         return page
 
-    yield open_page
-    for context in opened:
-        context.close()
+    return open_page
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -58,7 +57,6 @@ def test_a_page_asks_for_nothing_but_files(look, name):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_formulas_are_set_in_mathjax_s_own_fonts(look, path):
     page = look(path.stem)
-    page.wait_for_function("!document.body.innerText.includes('\\\\frac')")
     assert page.locator("mjx-container").count() == page.locator(".math").count() > 5
     assert page.locator("mjx-merror").count() == 0
     fonts = page.evaluate("() => document.fonts.ready.then(all => [...all].map(font => [font.status, font.family]))")
@@ -74,8 +72,11 @@ def test_code_is_whole_on_a_screen_and_nothing_leaves_a_phone(look, name):
         widest = page.evaluate(
             """line => {
                 const pre = [...document.querySelectorAll('div.cell_input pre')].find(element => element.clientWidth > 0);
+                const before = pre.innerHTML;
                 pre.textContent = line;
-                return pre.scrollWidth - pre.clientWidth;
+                const over = pre.scrollWidth - pre.clientWidth;
+                pre.innerHTML = before;
+                return over;
             }""",
             COLUMNS,
         )
