@@ -282,12 +282,22 @@ def _grid(
     remaining = iter(captions if captions is not None else [""] * count)
     lines = max((caption.count("\n") + 1 for caption in captions or [] if caption), default=0)
     margin = max((0.075 * len(line) + 0.15 for label in labels for line in label.split("\n") if line), default=0)
+    above = 0.17 * lines + 0.05  # inches over each row, for its captions
+    width, height = margin + size * columns, (size + above) * len(rows)
     fig, grid = plt.subplots(
         len(rows),
         columns + 1,
-        figsize=(size * columns + margin, (size + 0.17 * lines) * len(rows) + 0.1),
-        width_ratios=[max(margin, 1e-3), *[size] * columns],
+        figsize=(width, height),
         squeeze=False,
+        gridspec_kw={
+            "width_ratios": [max(margin, 1e-3), *[size] * columns],
+            "left": 0,
+            "right": 1,
+            "bottom": 0,
+            "top": 1 - above / height,
+            "wspace": 0.07,
+            "hspace": above / size,
+        },
     )
     everything = [picture for row in rows for picture in row]
     for row, places, label in zip(rows, grid, labels or [""] * len(rows)):
@@ -306,7 +316,6 @@ def _grid(
                 place.axis("on")
                 place.set(xticks=[], yticks=[])
                 place.spines[:].set(visible=True, color="0.8", linewidth=0.6)
-    fig.tight_layout(pad=0.3)
     fig.suptitle(title, y=1, va="bottom")  # above all captions; `show` saves what lies outside too
     return fig
 
