@@ -98,6 +98,8 @@ def test_a_number_that_is_not_finite_is_named_with_its_place():
 def test_finite_numbers_must_have_the_named_axes_and_at_least_one_entry():
     with pytest.raises(ValueError, match=r"expected x of shape \(n, height, width\), got shape \(3,\)"):
         checks.check_finite("x", [1, 2, 3], ("n", "height", "width"))
+    with pytest.raises(ValueError, match=r"expected x of shape \(series, step\), got shape \(2, 3, 1\)"):
+        checks.check_finite("x", np.zeros((2, 3, 1)), ("series", "step"))
     with pytest.raises(ValueError, match=r"expected x to hold at least one number, got shape \(0, 2\)"):
         checks.check_finite("x", np.zeros((0, 2)))
 

@@ -93,6 +93,11 @@ def test_numbers_stand_in_their_nodes_and_on_their_arrows():
     assert slanted == {"-0.0192", "+0.0100", "-0.1019", "-0.0191", "-0.0096", "+0.0101", "+0.0049", "-0.0635", "-0.0434"}
 
 
+def test_a_layer_without_values_keeps_its_names():
+    (ax,) = draw_layers({"X": 1, "Y": 1}, values=[np.array([0.25]), None]).axes
+    assert {"0.25", "$Y_{0}$"} == set(words(ax))
+
+
 def test_no_two_numbers_stand_on_one_place():
     fig = draw_layers({"X": 2, "Y": 2, "Z": 1}, **NUMBERS)
     fig.draw_without_rendering()
