@@ -104,8 +104,12 @@ def execute(notebook, name):
         )
         try:
             client.execute()
-        except (CellExecutionError, DeadKernelError) as error:
+        except CellExecutionError as error:
             raise SphinxError(f"{name}.ipynb stopped:\n{error}") from error
+        except (DeadKernelError, AssertionError) as error:
+            # nbclient asserts that a kernel lives when it puts it away
+            reason = "its kernel died, perhaps for want of memory"
+            raise SphinxError(f"{name}.ipynb stopped: {reason}") from error
         finally:
             print(flush=True)
 

@@ -180,6 +180,11 @@ def test_a_cell_that_fails_stops_the_build_and_is_shown(small, tmp_path):
     assert not list(folder.glob(".run-*"))
 
 
+def test_a_kernel_that_dies_stops_the_build_and_is_named(small, tmp_path):
+    done = build(small(new_code_cell("import os\nos._exit(1)")), tmp_path / "site")
+    assert done.returncode != 0 and "01_mlp_from_scratch.ipynb stopped: its kernel died" in done.stderr
+
+
 def test_a_run_that_does_not_exist_is_refused(small, tmp_path):
     done = build(small(), tmp_path / "site", "-D", "run=full")
     assert done.returncode != 0 and "expected run=sample, run=whole or run=committed, got run=full" in done.stderr

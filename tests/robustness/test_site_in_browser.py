@@ -11,8 +11,9 @@ from tests.notebook_code import NOTEBOOKS, ROOT
 PAGES = ["index", *(path.stem for path in NOTEBOOKS), "terms"]
 COLUMNS = "x" * 88
 CUT = """() => [...document.querySelectorAll('div.cell_input pre')].filter(
-    element => element.innerText.split('\\n').every(line => line.length <= 88) && element.scrollWidth > element.clientWidth
-).map(element => element.innerText.slice(0, 60))"""
+    element => element.textContent.split('\\n').every(line => line.length <= 88) && element.scrollWidth > element.clientWidth
+).map(element => element.textContent.slice(0, 60))"""
+UNFOLD = "() => document.querySelectorAll('details').forEach(element => element.open = true)"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,7 @@ def test_formulas_are_set_in_mathjax_s_own_fonts(look, path):
 @pytest.mark.parametrize("name", PAGES)
 def test_code_is_whole_on_a_screen_and_nothing_leaves_a_phone(look, name):
     page = look(name)
+    page.evaluate(UNFOLD)
     assert page.evaluate(CUT) == [], "code of at most 88 columns is cut"
     if page.locator("div.cell_input pre").count():
         widest = page.evaluate(
