@@ -1,11 +1,15 @@
-"""What is true of the network of notebook 01: its gradients, its arithmetic against Keras, and its manners."""
+"""Notebook 01: its gradients, its training beside Keras's, its warps, what its networks promise and what they refuse."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
 
 from helpers.data import batches, one_hot
+from tests.benchmarks.common import read_results
+from tests.notebook_code import NOTEBOOKS, code_cells
 
 
 @pytest.fixture(scope="module")
@@ -14,65 +18,52 @@ def nb(definitions):
 
 
 XOR = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]), np.array([[0], [1], [1], [0]])
+CLASSIFIERS = ["Classifier", "ReluClassifier", "MomentumClassifier"]
 
 
 # --- the gradient ---
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_step_follows_the_gradient_that_central_differences_measure(nb, seed):
+def test_a_step_follows_the_measured_gradient(nb, seed):
     rng = np.random.default_rng(seed)
-    x, y, z, n = (int(rng.integers(1, most)) for most in (9, 9, 9, 6))
+    x, y, z, n = rng.integers(1, (9, 9, 9, 6))
     net = nb.ThreeLayerNetwork(x, y, z, lr=0.3, rng=rng)
     X, T = rng.normal(size=(n, x)), rng.random((n, z))
-    errors = nb.relative_errors(nb.step_gradients(net, X, T), nb.measured_gradients(net, X, T))
-    assert max(errors) < 1e-7
+    assert max(nb.relative_errors(nb.step_gradients(net, X, T), nb.measured_gradients(net, X, T))) < 1e-7
 
 
-@pytest.mark.parametrize("rectify", [True, False])
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 @pytest.mark.parametrize("seed", range(10))
-def test_the_classifiers_step_follows_the_measured_gradient_too(nb, seed, rectify):
+def test_a_classifiers_step_follows_the_measured_gradient(nb, seed, kind):
     rng = np.random.default_rng(seed)
-    net = nb.Classifier(7, 6, 4, lr=0.3, rectify=rectify, dtype=np.float64, rng=rng)
+    net = getattr(nb, kind)(7, 6, 4, lr=0.3, dtype=np.float64, rng=rng)
     X, T = rng.normal(size=(5, 7)), one_hot(rng.integers(0, 4, 5), 4)
     assert max(nb.relative_errors(nb.step_gradients(net, X, T), nb.measured_gradients(net, X, T, h=1e-6))) < 1e-7
 
 
-def test_moving_wzy_before_the_error_has_passed_through_it_fails_the_check(nb):
+def test_updating_wzy_too_early_fails_the_check(nb):
     rng = np.random.default_rng(0)
     X, T = rng.normal(size=(3, 6)), rng.random((3, 4))
     hasty = nb.HastyNetwork(6, 5, 4, lr=0.1, rng=1)
     Wyx, Wzy = nb.relative_errors(nb.step_gradients(hasty, X, T), nb.measured_gradients(hasty, X, T))
-    assert Wyx > 1e-3
-    assert Wzy < 1e-7
+    assert Wyx > 1e-3 and Wzy < 1e-7
 
 
-def test_dropout_is_followed_exactly_where_it_is_fixed(nb):
-    net = nb.Classifier(7, 30, 4, lr=0.3, dropout=0.5, dtype=np.float64, rng=0)
-    rng = np.random.default_rng(1)
-    X, T = rng.normal(size=(5, 7)), one_hot(rng.integers(0, 4, 5), 4)
-    net.rng = np.random.default_rng(7)
-    keep = (np.random.default_rng(7).random((30, 5), np.float32) >= 0.5) * 2.0
+def test_the_check_needs_a_step_neither_too_large_nor_too_small(nb):
+    rng = np.random.default_rng(0)
+    net = nb.ThreeLayerNetwork(6, 5, 4, lr=0.1, rng=rng)
+    X, T = rng.normal(size=(3, 6)), rng.random((3, 4))
     ours = nb.step_gradients(net, X, T)
-
-    def error():
-        return net.error(nb.softmax(net.Wzy @ (nb.relu(net.Wyx @ X.T) * keep)), T.T)
-
-    for W, gradient in zip((net.Wyx, net.Wzy), ours, strict=True):
-        for place in [(0, 0), (1, 3), (3, 6)]:
-            weight = W[place]
-            W[place] = weight + 1e-6
-            above = error()
-            W[place] = weight - 1e-6
-            assert gradient[place] == pytest.approx((above - error()) / 2e-6, rel=1e-6, abs=1e-9)
-            W[place] = weight
+    large, good, small = (max(nb.relative_errors(ours, nb.measured_gradients(net, X, T, h))) for h in (0.1, 1e-5, 1e-12))
+    assert good < 1e-7 < 1e-4 < min(large, small)
 
 
-def test_the_gradient_of_a_batch_is_the_mean_of_the_gradients_of_its_samples(nb, sample):
-    net = nb.ThreeLayerNetwork(784, 100, 10, lr=1.0, scaled=True, rng=0)
+def test_a_batch_has_the_mean_gradient_of_its_samples(nb, sample):
+    net = nb.ScaledNetwork(784, 100, 10, lr=1.0, rng=0)
     X, T = nb.rows(sample.x_train[:64]).astype(np.float64), one_hot(sample.y_train[:64])
-    singles = [nb.step_gradients(net, x, t) for x, t in zip(X, T, strict=True)]
-    mean = [np.mean(gradients, axis=0) for gradients in zip(*singles, strict=True)]
+    singles = [nb.step_gradients(net, x, t) for x, t in zip(X, T)]
+    mean = [np.mean([single[matrix] for single in singles], axis=0) for matrix in (0, 1)]
     assert max(nb.relative_errors(nb.step_gradients(net, X, T), mean)) < 1e-12
 
 
@@ -80,8 +71,9 @@ def test_the_gradient_of_a_batch_is_the_mean_of_the_gradients_of_its_samples(nb,
 
 
 def keras_losses(net, X, T, order, activations, loss, momentum):
-    """The loss at each step of a Keras network in float64 with the same weights, batches and optimiser."""
+    """The loss at each step of a Keras network in float64 with the same weights, mini-batches and optimizer."""
     import keras
+    import tensorflow as tf
 
     model = keras.Sequential(
         [
@@ -92,167 +84,234 @@ def keras_losses(net, X, T, order, activations, loss, momentum):
     )
     model.set_weights([net.Wyx.T, net.Wzy.T])
     optimizer = keras.optimizers.SGD(net.lr, momentum=momentum)
-
-    import tensorflow as tf
-
     losses = []
     for index in order:
         with tf.GradientTape() as tape:
             E = loss(tf.constant(T[index], tf.float64), model(tf.constant(X[index]), training=True))
-        optimizer.apply_gradients(zip(tape.gradient(E, model.trainable_variables), model.trainable_variables, strict=True))
+        optimizer.apply_gradients(zip(tape.gradient(E, model.trainable_variables), model.trainable_variables))
         losses.append(float(E))
     return losses
 
 
-def hundred_batches(sample):
+def mean_squared(t, o):
+    import tensorflow as tf
+
+    return tf.reduce_mean(0.5 * tf.reduce_sum((o - t) ** 2, axis=1))
+
+
+def mean_cross_entropy(t, logits):
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(t, logits))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lr", "options", "activations", "loss", "momentum"),
+    [
+        ("ScaledNetwork", 1.0, {}, ("sigmoid", "sigmoid"), mean_squared, 0.0),
+        ("Classifier", 1.0, {"dtype": np.float64}, ("sigmoid", None), mean_cross_entropy, 0.0),
+        ("ReluClassifier", 0.3, {"dtype": np.float64}, ("relu", None), mean_cross_entropy, 0.0),
+        ("MomentumClassifier", 0.1, {"dtype": np.float64}, ("relu", None), mean_cross_entropy, 0.9),
+    ],
+)
+def test_keras_has_the_same_loss_at_each_of_a_hundred_steps(nb, sample, kind, lr, options, activations, loss, momentum):
     X, T = sample.x_train.reshape(-1, 784) / 255.0, one_hot(sample.y_train).astype(np.float64)
-    return X, T, list(batches(len(X), 32, np.random.default_rng(0)))[:100]
-
-
-def test_keras_finds_the_same_error_at_each_of_a_hundred_steps(nb, sample):
-    import tensorflow as tf
-
-    X, T, order = hundred_batches(sample)
-    net = nb.ThreeLayerNetwork(784, 30, 10, lr=1.0, scaled=True, rng=0)
-    theirs = keras_losses(
-        net, X, T, order, ("sigmoid", "sigmoid"), lambda t, o: tf.reduce_mean(0.5 * tf.reduce_sum((o - t) ** 2, axis=1)), 0.0
-    )
+    order = list(batches(len(X), 32, np.random.default_rng(0)))[:100]
+    net = getattr(nb, kind)(784, 30, 10, lr=lr, rng=0, **options)
+    theirs = keras_losses(net, X, T, order, activations, loss, momentum)
     ours = [net.backprop(X[index], T[index]) for index in order]
-    assert len(ours) == 100
+    assert len(ours) == 100 and ours[-1] < ours[0]
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    assert ours[-1] < ours[0]
 
 
-def test_keras_finds_the_same_error_for_the_classifier_with_momentum(nb, sample):
-    import tensorflow as tf
-
-    X, T, order = hundred_batches(sample)
-    net = nb.Classifier(784, 30, 10, lr=0.1, momentum=0.9, dtype=np.float64, rng=0)
-    theirs = keras_losses(
-        net, X, T, order, ("relu", "softmax"), lambda t, o: -tf.reduce_mean(tf.reduce_sum(t * tf.math.log(o), axis=1)), 0.9
-    )
-    np.testing.assert_allclose([net.backprop(X[index], T[index]) for index in order], theirs, atol=1e-5)
+# --- what the networks promise ---
 
 
-# --- what the class promises ---
+def test_weights_start_from_n01_or_scaled_to_the_inputs(nb):
+    plain, scaled = nb.ThreeLayerNetwork(784, 200, 10, 0.1, rng=0), nb.ScaledNetwork(784, 200, 10, 0.1, rng=0)
+    assert plain.Wyx.shape == (200, 784) and plain.Wzy.shape == (10, 200) and plain.Wyx.dtype == np.float64
+    assert plain.Wyx.std() == pytest.approx(1, rel=0.02) and plain.Wyx.mean() == pytest.approx(0, abs=0.02)
+    np.testing.assert_allclose(scaled.Wyx, plain.Wyx / 28)
+    np.testing.assert_allclose(scaled.Wzy, plain.Wzy / 200**0.5)
+    for kind in CLASSIFIERS:
+        classifier = getattr(nb, kind)(784, 200, 10, 0.1, rng=0)
+        assert classifier.Wyx.dtype == classifier.Wzy.dtype == np.float32
+        np.testing.assert_allclose(classifier.Wyx, scaled.Wyx, rtol=1e-6)
 
 
-def test_weights_start_from_n01_or_scaled_to_the_arrows_that_come_in(nb):
-    plain, scaled = (nb.ThreeLayerNetwork(784, 200, 10, 0.1, scaled=scaled, rng=0) for scaled in (False, True))
-    assert plain.Wyx.shape == (200, 784)
-    assert plain.Wzy.shape == (10, 200)
-    assert plain.Wyx.dtype == np.float64
-    assert plain.Wyx.std() == pytest.approx(1, rel=0.02)
-    assert plain.Wyx.mean() == pytest.approx(0, abs=0.02)
-    assert scaled.Wyx.std() == pytest.approx(784**-0.5, rel=0.02)
-    assert scaled.Wzy.std() == pytest.approx(200**-0.5, rel=0.1)
+def test_the_same_seed_gives_the_same_network_and_training(nb, sample):
+    def trained(seed):
+        net = nb.MomentumClassifier(784, 20, 10, 0.1, rng=seed)
+        nb.train(net, sample.x_train[:500], sample.y_train[:500], epochs=2, augment=nb.warp_quarters, rng=seed)
+        return net.Wyx
 
-
-def test_the_same_generator_gives_the_same_network_and_none_another(nb):
-    assert np.array_equal(nb.ThreeLayerNetwork(3, 4, 1, 1.0, rng=5).Wyx, nb.ThreeLayerNetwork(3, 4, 1, 1.0, rng=5).Wyx)
+    assert np.array_equal(trained(5), trained(5)) and not np.array_equal(trained(5), trained(6))
     assert not np.array_equal(nb.ThreeLayerNetwork(3, 4, 1, 1.0).Wyx, nb.ThreeLayerNetwork(3, 4, 1, 1.0).Wyx)
 
 
 def test_the_sigmoid_neither_overflows_nor_leaves_its_range(nb):
-    assert nb.sigmoid(0.0) == 0.5
+    assert nb.sigmoid(0.0) == 0.5 and nb.derivative_sigmoid(nb.sigmoid(0.0)) == 0.25
     ends = nb.sigmoid(np.array([-1e300, -np.inf, np.inf, 1e300]))
-    assert np.all((0 <= ends) & (ends <= 1))
-    assert ends[0] == pytest.approx(1e-15)
-    assert nb.derivative_sigmoid(nb.sigmoid(0.0)) == 0.25
+    assert np.all((0 <= ends) & (ends <= 1)) and ends[0] == pytest.approx(1e-15)
 
 
-def test_feedforward_answers_with_one_column_for_each_row(nb):
+def test_feedforward_gives_one_column_for_each_row(nb):
     net = nb.ThreeLayerNetwork(3, 4, 2, 0.1, rng=0)
     assert net.feedforward([1, 2, 3]).shape == (2, 1)
     assert net.feedforward(np.ones((5, 3))).shape == (2, 5)
     np.testing.assert_allclose(net.feedforward([[1, 2, 3], [4, 5, 6]])[:, :1], net.feedforward([1, 2, 3]))
 
 
-def test_backprop_tells_the_error_before_its_step_and_leaves_its_arguments_alone(nb):
+def test_backprop_returns_the_loss_before_its_step(nb):
     net = nb.ThreeLayerNetwork(2, 3, 1, 0.5, rng=0)
     X, T = np.array([0.3, 0.7]), np.array([1.0])
-    before = 0.5 * float((net.feedforward(X)[0, 0] - 1) ** 2)
+    before = 0.5 * (net.feedforward(X)[0, 0] - 1) ** 2
     assert net.backprop(X, T) == pytest.approx(before)
-    assert net.error(net.feedforward(X), np.array([[1.0]])) < before
-    assert np.array_equal(X, [0.3, 0.7])
+    after = 0.5 * (net.feedforward(X)[0, 0] - 1) ** 2
+    assert net.backprop(X, T) == pytest.approx(after) and after < before
+    assert np.array_equal(X, [0.3, 0.7]) and np.array_equal(T, [1.0])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_it_learns_xor_from_every_start_tried(nb, seed):
     net = nb.ThreeLayerNetwork(3, 4, 1, lr=1.0, rng=seed)
     for _ in range(2000):
-        for x, t in zip(*XOR, strict=True):
+        for x, t in zip(*XOR):
             net.backprop(x, t)
     assert np.all(np.abs(net.feedforward(XOR[0]) - XOR[1].T) < 0.1)
 
 
-@pytest.mark.parametrize("kind", ["ThreeLayerNetwork", "Classifier"])
-def test_a_small_one_learns_the_sample_of_mnist(nb, sample, kind):
-    options = {"scaled": True, "dtype": np.float32} if kind == "ThreeLayerNetwork" else {"momentum": 0.9}
-    net = getattr(nb, kind)(784, 50, 10, 2.0 if kind == "ThreeLayerNetwork" else 0.1, rng=0, **options)
-    errors, held = nb.train(
-        net, sample.x_train, sample.y_train, epochs=8, batch_size=32, rng=0, falling=True, held=(sample.x_test, sample.y_test)
-    )
-    assert errors[-1] < 0.5 * errors[0]
-    assert held[-1] > 0.85
+@pytest.mark.parametrize("kind, lr", [("ScaledNetwork", 2.0), ("Classifier", 1.0), ("MomentumClassifier", 0.1)])
+def test_a_small_network_learns_the_sample_of_mnist(nb, sample, kind, lr):
+    net = nb.in_single_precision(getattr(nb, kind)(784, 50, 10, lr, rng=0))
+    held = sample.x_test, sample.y_test
+    losses, found = nb.train(net, sample.x_train, sample.y_train, epochs=8, batch_size=32, schedule=nb.cosine, held=held, rng=0)
+    assert len(losses) == len(found) == 8 and losses[-1] < 0.5 * losses[0]
+    assert found[-1] == nb.accuracy(net, *held) > 0.85
+    assert net.Wyx.dtype == np.float32
+
+
+def test_training_one_by_one_is_backprop_image_by_image(nb, sample):
+    ours, by_hand = (nb.ScaledNetwork(784, 5, 10, 0.1, rng=0) for _ in range(2))
+    nb.train_one_by_one(ours, sample.x_train[:20], sample.y_train[:20], "twenty")
+    for image, label in zip(sample.x_train[:20], sample.y_train[:20]):
+        by_hand.backprop(image.ravel() / 255, np.eye(10)[label])
+    np.testing.assert_allclose(ours.Wyx, by_hand.Wyx, atol=1e-7)
 
 
 def test_predict_takes_images_and_gives_probabilities(nb, sample):
-    net = nb.Classifier(784, 30, 10, 0.1, rng=0)
+    net = nb.MomentumClassifier(784, 30, 10, 0.1, rng=0)
     p = net.predict(sample.x_test[:7])
-    assert p.shape == (7, 10)
+    assert p.shape == (7, 10) and np.all(p >= 0)
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
-    assert np.all(p >= 0)
+    np.testing.assert_allclose(p.T, net.feedforward(sample.x_test[:7].reshape(7, 784) / 255), rtol=1e-5)
 
 
-def test_the_softmax_bears_great_numbers(nb):
-    p = nb.softmax(np.array([[1000.0, -1000.0], [999.0, 0.0]]))
+def test_softmax_and_cross_entropy_bear_large_logits(nb):
+    logits, targets = np.array([[1000.0, -1000.0], [999.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    p = nb.softmax(logits)
     np.testing.assert_allclose(p.sum(axis=0), 1)
     assert p[0, 0] == pytest.approx(1 / (1 + np.exp(-1)))
+    assert nb.cross_entropy(logits, targets) == pytest.approx((1 + math.log1p(math.exp(-1)) + 1000) / 2)
+    usual = np.random.default_rng(0).normal(size=(4, 9))
+    targets = np.eye(4)[[0, 1, 2, 3, 0, 1, 2, 3, 0]].T
+    assert nb.cross_entropy(usual, targets) == pytest.approx(-np.mean(np.log(nb.softmax(usual)[targets == 1])))
 
 
-def test_dropout_is_for_training_only_and_keeps_the_mean(nb):
-    net = nb.Classifier(20, 2000, 3, lr=1e-9, dropout=0.25, dtype=np.float64, rng=0)
-    net.Wzy[:] = np.abs(net.Wzy)
-    x, t = np.abs(np.random.default_rng(0).normal(size=(1, 20))), [[1.0, 0.0, 0.0]]
-    assert np.array_equal(net.feedforward(x), net.feedforward(x))
-    expected = net.error(net.feedforward(x), np.array(t).T)
-    assert np.mean([net.backprop(x, t) for _ in range(200)]) == pytest.approx(expected, rel=0.1)
+def test_the_first_loss_of_a_classifier_is_near_ln_10(nb, sample):
+    for kind in CLASSIFIERS:
+        net = getattr(nb, kind)(784, 100, 10, 0.1, rng=0)
+        first = net.backprop(nb.rows(sample.x_test), one_hot(sample.y_test))
+        assert first == pytest.approx(math.log(10), abs=0.25)
 
 
-def test_each_mini_batch_is_moved_by_a_pixel_at_most_and_by_none_unless_asked(nb):
-    image = np.zeros((4, 28, 28), np.uint8)
-    image[:, 14, 14] = 255
-    shown = []
-
-    class Watching(nb.Classifier):
-        def backprop(self, Xrow, Trow):
-            shown.append(Xrow.reshape(-1, 28, 28))
-            return 0.0
-
-    for shift, places in ((0, {(14, 14)}), (1, {(row, column) for row in (13, 14, 15) for column in (13, 14, 15)})):
-        shown.clear()
-        nb.train(Watching(784, 2, 10, 0.1, rng=0), image, np.arange(4), epochs=200, batch_size=4, shift=shift, rng=0)
-        assert {tuple(map(int, np.argwhere(batch[0])[0])) for batch in shown} == places
-        assert all(np.array_equal(batch[0], other) for batch in shown for other in batch)
-        assert max(batch.max() for batch in shown) == 1
+# --- the training loop ---
 
 
-def test_the_learning_rate_falls_along_half_a_cosine_and_is_put_back(nb):
-    rates = []
+def watched(nb, steps):
+    """A classifier that notes what `train` gives it (learning rate, inputs, targets), and learns nothing."""
 
     class Watching(nb.Classifier):
-        def backprop(self, Xrow, Trow):
-            rates.append(float(self.lr))
-            return 0.0
+        def step(self, Xout, Zteach):
+            steps.append((self.lr, Xout, Zteach))
+            return 1.0
 
-    net = Watching(784, 2, 10, 0.4, rng=0)
-    nb.train(net, np.zeros((10, 28, 28), np.uint8), np.arange(10), epochs=5, batch_size=5, falling=True, rng=0)
-    np.testing.assert_allclose(rates, 0.2 * (1 + np.cos(np.pi * np.arange(10) / 10)))
-    assert net.lr == 0.4
+    return Watching(784, 2, 10, 0.4, rng=0)
 
 
-# --- bad input ---
+def test_each_epoch_has_every_image_once_in_a_new_order(nb, sample):
+    steps = []
+    losses, _ = nb.train(watched(nb, steps), sample.x_train[:50], sample.y_train[:50], epochs=2, batch_size=20, rng=0)
+    assert [X.shape for _, X, _ in steps] == 2 * [(784, 20), (784, 20), (784, 10)]
+    first, second = (np.concatenate([X for _, X, _ in part], axis=1).T for part in (steps[:3], steps[3:]))
+    wanted = nb.rows(sample.x_train[:50])
+    for epoch in (first, second):
+        np.testing.assert_array_equal(np.sort(epoch, axis=0), np.sort(wanted, axis=0))
+    assert not np.array_equal(first, second)
+    order = [int(np.flatnonzero((wanted == row).all(axis=1))[0]) for row in first]
+    labels = np.concatenate([T for _, _, T in steps[:3]], axis=1).argmax(axis=0)
+    np.testing.assert_array_equal(labels, sample.y_train[:50][order])
+    np.testing.assert_allclose(losses, 1.0)
+
+
+def test_the_learning_rate_falls_along_half_a_cosine(nb):
+    steps = []
+    net = watched(nb, steps)
+    blank = np.zeros((10, 28, 28), np.uint8), np.arange(10)
+    nb.train(net, *blank, epochs=5, batch_size=5, schedule=nb.cosine, rng=0)
+    np.testing.assert_allclose([lr for lr, _, _ in steps], 0.2 * (1 + np.cos(np.pi * np.arange(10) / 10)))
+    assert net.lr == 0.4, "the learning rate is not put back"
+    steps.clear()
+    nb.train(net, *blank, epochs=1, batch_size=3, rng=0)
+    assert [lr for lr, _, _ in steps] == [0.4] * 4
+
+
+# --- the warps ---
+
+
+def test_a_warp_fetches_whole_pixels_and_mixes_neighbours(nb):
+    X = np.random.default_rng(0).random((784, 3), np.float32)
+    image = X.reshape(28, 28, 3)
+    np.testing.assert_allclose(nb.warp(X, nb.PIXELS), X, atol=2e-3)
+    moved = nb.warp(X, nb.PIXELS + [[[2.0]], [[1.0]]]).reshape(28, 28, 3)
+    np.testing.assert_allclose(moved[:24, :25], image[2:26, 1:26], atol=1e-6)
+    assert np.abs(moved[26:, :25] - image[27:, 1:26]).max() < 2e-3, "beyond the edge, the edge is fetched"
+    between = nb.warp(X, nb.PIXELS + [[[0.25]], [[0.5]]]).reshape(28, 28, 3)
+    upper, lower = (image[rows, :26] / 2 + image[rows, 1:27] / 2 for rows in (slice(0, 26), slice(1, 27)))
+    np.testing.assert_allclose(between[:26, :26], 0.75 * upper + 0.25 * lower, atol=1e-6)
+    assert nb.warp(X, nb.PIXELS).dtype == np.float32
+
+
+def test_a_random_warp_is_smooth_and_as_strong_as_asked(nb):
+    rng = np.random.default_rng(0)
+    centre = slice(8, 20)
+
+    def moves(**strength):
+        found = [nb.random_warp(rng, **strength) - nb.PIXELS for _ in range(300)]
+        return np.array(found)[:, :, centre, centre]
+
+    assert np.abs(moves(elastic=0, affine=0, shift=0)).max() == 0
+    one = nb.random_warp(rng, affine=0, shift=0) - nb.PIXELS
+    assert one.std() == pytest.approx(1) and np.abs(np.diff(one, axis=1)).max() < 1
+    assert moves(elastic=0, affine=0).std() == pytest.approx(3**-0.5, rel=0.1)
+    assert 0.9 < np.abs(moves(elastic=0, affine=0)).max() <= 1
+    turned = moves(elastic=0, shift=0)
+    np.testing.assert_allclose(turned[..., 0, 0], -turned[..., -1, -1], atol=1e-9)  # the centre stays
+    assert (turned[:, 0, -1, 5] - turned[:, 0, 0, 5]).std() / 11 == pytest.approx(0.05, rel=0.15)
+
+
+def test_each_quarter_of_a_mini_batch_has_its_own_warp(nb, sample):
+    X = np.repeat(nb.rows(sample.x_train[:1]), 10, axis=0).T
+    warped = nb.warp_quarters(X, np.random.default_rng(0))
+    assert warped.shape == X.shape and warped.dtype == np.float32 and 0 <= warped.min() <= warped.max() <= 1
+    differs = [bool((warped[:, k] != warped[:, k + 1]).any()) for k in range(9)]
+    assert differs == [False, False, True, False, False, True, False, True, False]  # 3 + 3 + 2 + 2
+    assert nb.warp_quarters(X[:, :1], np.random.default_rng(0)).shape == (784, 1)
+    still = nb.warp_quarters(X, np.random.default_rng(0), elastic=0, affine=0, shift=0)
+    np.testing.assert_allclose(still, X, atol=1e-2)
+
+
+# --- what they refuse ---
 
 
 @pytest.mark.parametrize(
@@ -272,8 +331,9 @@ def test_the_learning_rate_falls_along_half_a_cosine_and_is_put_back(nb):
     ],
 )
 def test_bad_sizes_and_learning_rates_are_refused_by_name(nb, arguments, name):
-    with pytest.raises(ValueError, match=f"expected {name} to be .* got "):
-        nb.ThreeLayerNetwork(*arguments)
+    for kind in (nb.ThreeLayerNetwork, nb.MomentumClassifier):
+        with pytest.raises(ValueError, match=f"expected {name} to be .* got "):
+            kind(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -292,42 +352,61 @@ def test_bad_sizes_and_learning_rates_are_refused_by_name(nb, arguments, name):
     ],
 )
 def test_bad_rows_are_refused_with_what_was_expected_and_what_came(nb, rows, message):
-    net = nb.ThreeLayerNetwork(3, 4, 2, 0.1, rng=0)
-    before = net.Wyx.copy()
-    with pytest.raises(ValueError, match=f"expected idata .*{message}"):
-        net.feedforward(rows)
-    with pytest.raises(ValueError, match=f"expected Xrow .*{message}"):
-        net.backprop(rows, [0, 1])
-    assert np.array_equal(net.Wyx, before)
+    for kind in (nb.ThreeLayerNetwork, nb.Classifier):
+        net = kind(3, 4, 2, 0.1, rng=0)
+        before = net.Wyx.copy()
+        with pytest.raises(ValueError, match=f"expected idata .*{message}"):
+            net.feedforward(rows)
+        with pytest.raises(ValueError, match=f"expected Xrow .*{message}"):
+            net.backprop(rows, [0, 1])
+        assert np.array_equal(net.Wyx, before)
 
 
 def test_targets_of_another_length_or_number_are_refused(nb):
-    net = nb.ThreeLayerNetwork(3, 4, 2, 0.1, rng=0)
-    with pytest.raises(ValueError, match=r"expected Trow of shape \(2,\) or \(n, 2\), got shape \(3,\)"):
-        net.backprop([1, 2, 3], [0, 1, 0])
-    with pytest.raises(ValueError, match="expected 1 rows in Trow, as in Xrow, got 2"):
-        net.backprop([1, 2, 3], [[0, 1], [1, 0]])
+    for kind in (nb.ThreeLayerNetwork, nb.Classifier):
+        net = kind(3, 4, 2, 0.1, rng=0)
+        with pytest.raises(ValueError, match=r"expected Trow of shape \(2,\) or \(n, 2\), got shape \(3,\)"):
+            net.backprop([1, 2, 3], [0, 1, 0])
+        with pytest.raises(ValueError, match="expected Trow to have 1 rows, one for each sample, got 2"):
+            net.backprop([1, 2, 3], [[0, 1], [1, 0]])
 
 
-def test_predict_refuses_what_is_no_image(nb):
+def test_predict_and_train_refuse_what_is_no_image(nb):
     net = nb.Classifier(784, 5, 10, 0.1, rng=0)
     for images in (np.zeros((28, 28), np.uint8), np.zeros((2, 28, 28)), np.zeros((2, 14, 56), np.uint8)):
-        with pytest.raises(ValueError, match=r"expected uint8 images of shape \(n, 28, 28\), got "):
-            net.predict(images)
+        for call in (net.predict, lambda images: nb.train(net, images, np.zeros(len(images), int), epochs=1)):
+            with pytest.raises(ValueError, match=r"expected uint8 images of shape \(n, 28, 28\), got "):
+                call(images)
+    with pytest.raises(ValueError, match="expected 2 labels, one for each image, got 3"):
+        nb.train(net, np.zeros((2, 28, 28), np.uint8), np.array([0, 1, 2]), epochs=1)
+    with pytest.raises(ValueError, match="expected labels from 0 to 9, got 0 to 10"):
+        nb.train(net, np.zeros((2, 28, 28), np.uint8), np.array([0, 10]), epochs=1)
 
 
-@pytest.mark.parametrize("option", ["momentum", "dropout"])
-@pytest.mark.parametrize("value", [-0.1, 1.0, "much"])
-def test_momentum_and_dropout_lie_from_0_up_to_but_not_1(nb, option, value):
-    with pytest.raises(ValueError, match=f"expected {option} to be in"):
-        nb.Classifier(3, 4, 2, 0.1, **{option: value})
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, "much"])
+def test_momentum_lies_from_0_up_to_but_not_1(nb, momentum):
+    with pytest.raises(ValueError, match="expected momentum to be "):
+        nb.MomentumClassifier(3, 4, 2, 0.1, momentum=momentum)
 
 
 def test_training_that_diverges_says_so(nb, sample):
-    net = nb.Classifier(784, 50, 10, lr=1e30, momentum=0.9, rng=0)
-    with pytest.raises(FloatingPointError, match="training diverged.*smaller learning rate"):
+    net = nb.MomentumClassifier(784, 50, 10, lr=1e30, rng=0)
+    with pytest.raises(FloatingPointError, match="training diverged.*learning rate below"):
         nb.train(net, sample.x_train[:256], sample.y_train[:256], epochs=5, batch_size=32, rng=0)
     net = nb.ThreeLayerNetwork(3, 4, 1, lr=1e308, rng=0)
     with pytest.raises(FloatingPointError, match="training diverged"):
         for _ in range(50):
             net.backprop(*XOR)
+
+
+# --- the figure and the benchmark ---
+
+
+def test_the_notebook_prints_and_draws_the_benchmarks_results():
+    said = [output for cell in code_cells(NOTEBOOKS[0]) for output in cell.outputs]
+    table = "".join(output.text for output in said if output.output_type == "stream")
+    alts = [output.metadata["image/png"]["alt"] for output in said if "image/png" in output.get("data", {})]
+    for step, found in read_results("mlp-ladder").items():
+        mean = np.mean(found["mistakes, %"])
+        assert any(line.startswith(step) and line.endswith(f"mean {mean:5.2f} %") for line in table.splitlines())
+        assert any(f"{step} {mean:.2f} %" in alt for alt in alts)
