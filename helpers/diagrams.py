@@ -1,4 +1,5 @@
-"""Drawings that explain: a network of layers, a recurrence unrolled in time, a window that slides over an image.
+"""Drawings that explain: a network of layers, a recurrence unrolled in time, a landscape of the loss, a window
+that slides over an image.
 
 Each returns a figure for `helpers.plotting.show(figure, alt)`.
 """
@@ -106,6 +107,41 @@ def draw_unrolled(steps: int = 4, *, backward: bool = False) -> Figure:
             ax.text(x - 1, -0.5, "$U$", fontsize=12, color=BACKWARD, **CENTRED)
     ax.set(xlim=(-0.6, 2 * steps + 1), ylim=(-2, 2 if backward else 0.7), aspect="equal")
     ax.axis("off")
+    return fig
+
+
+def draw_landscape(
+    x: np.ndarray,
+    y: np.ndarray,
+    loss: np.ndarray,
+    walks: Mapping[str, np.ndarray],
+    *,
+    goal: tuple[float, float],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """Contours of a positive loss of two numbers, and how walks go over them to a star at the goal.
+
+    x (n,), y (m,): the axes. loss: (m, n), drawn on a logarithmic scale. walks (label: places (steps, 2)): a mark stands at
+    every tenth step.
+
+    Raises ValueError if the loss does not fit the axes or is not positive.
+    """
+    loss = np.asarray(loss)
+    if loss.shape != (len(y), len(x)) or not (loss > 0).all():
+        raise ValueError(f"expected a positive loss of shape {(len(y), len(x))}, got shape {loss.shape}, least {loss.min():g}")
+    fig, ax = plt.subplots(figsize=(8, 4.8))
+    height = np.log10(loss)
+    levels = np.arange(np.floor(2 * np.percentile(height, 0.1)) / 2, height.max() + 0.5, 0.5)
+    filled = ax.contourf(x, y, height, levels, cmap="Blues_r", extend="both")
+    ax.contour(x, y, height, levels, colors="white", linewidths=0.5, linestyles="solid")
+    for (label, walk), colour, marker in zip(walks.items(), COLOURS[1:], "o^sDv"):
+        ax.plot(*np.transpose(walk), color=colour, marker=marker, markevery=10, markersize=5, linewidth=1.8, label=label)
+    ax.plot(*goal, "*", color="white", markersize=17, markeredgecolor="black", linestyle="none")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.legend(loc="lower left", frameon=True)
+    fig.colorbar(filled, label="log10 of the loss")
     return fig
 
 

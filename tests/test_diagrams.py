@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle, Rectangle
 
-from helpers.diagrams import BACKWARD, draw_layers, draw_unrolled, draw_window
+from helpers.diagrams import BACKWARD, draw_landscape, draw_layers, draw_unrolled, draw_window
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +143,26 @@ def test_backward_the_error_enters_at_each_step_and_flows_back():
     assert len(down) == 3 and all(start[1] > end[1] for start, end in down)
     assert len(left) == 2 and all(start[0] > end[0] for start, end in left)
     assert len(arrows(ax)) == 6 + 5
+
+
+# --- the landscape ---
+
+
+def test_the_landscape_shows_each_walk_from_its_start_and_the_goal():
+    x, y = np.linspace(0, 2, 9), np.linspace(-1, 3, 12)
+    loss = (x - 1) ** 2 + (y[:, None] - 1) ** 2 + 0.1
+    walks = {"one": np.array([[0, 0], [0.5, 0.5]]), "two": np.array([[2, 3], [1, 1], [1, 1.2]])}
+    fig = draw_landscape(x, y, loss, walks, goal=(1, 1), title="t", xlabel="W", ylabel="U")
+    ax = fig.axes[0]
+    for line, (label, walk) in zip(ax.lines, walks.items()):
+        assert line.get_label() == label and np.array_equal(np.transpose(line.get_data()), walk)
+    assert [*ax.lines[2].get_data()] == [1, 1] and ax.get_xlim() == (0, 2) and ax.get_ylim() == (-1, 3)
+
+
+@pytest.mark.parametrize("loss", [np.ones((9, 12)), np.zeros((12, 9))])
+def test_a_loss_that_does_not_fit_or_is_not_positive_is_refused(loss):
+    with pytest.raises(ValueError, match=r"expected a positive loss of shape \(12, 9\), got shape"):
+        draw_landscape(np.arange(9), np.arange(12), loss, {}, goal=(1, 1), title="", xlabel="", ylabel="")
 
 
 # --- the sliding window ---
