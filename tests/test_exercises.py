@@ -265,7 +265,7 @@ RNN = [
     (rnn.check_half_life, lambda x, y: int(half_life(x, y) + 1e-9), "this is rounded"),
     (rnn.check_half_life, lambda x, y: 3.0, "for U = 0.98 the half-life should be 34.31, you have 3"),
     (rnn.check_half_life, lambda x, y: np.array([6.58]), "the half-life as one number, got an array of shape (1,)"),
-    (rnn.check_distance, two_units(U=((1, 1), (0, 1))), "U is transposed, or the order is (v, s)"),
+    (rnn.check_distance, two_units(U=((1, 1), (0, 1))), "U is transposed, or the order is (speed, distance)"),
     (rnn.check_distance, two_units(W=((0, 1),)), "the distance is one step late"),
     (rnn.check_distance, two_units(U=((1, 0), (0, 1))), "both units hold the speed"),
     (rnn.check_distance, two_units(U=((0, 0), (1, 1))), "both units hold the speed"),

@@ -31,7 +31,7 @@ def check_average(your_numbers: Callable[[], Any]) -> bool | None:
         if same([W, U], [0.9, 0.1]):
             raise NotYet("W and U are exchanged. Yours moves nine tenths of the way towards each new number.")
         if same([W, U], [0.1, 1.0]):
-            raise NotYet("the old average is kept whole. 0.1 (x - a) takes a tenth of it away.")
+            raise NotYet("the old average is kept whole. 0.1 (x - h) takes a tenth of it away.")
         if abs(U) >= 1:
             raise NotYet(f"with U = {U:g} nothing is ever forgotten.")
         if not same(W / (1 - U), 1):
@@ -82,9 +82,17 @@ def check_distance(your_two_memories: Callable[[], Any]) -> bool | None:
 
     late = np.append(0, s[:-1])
     mistakes = [
-        Mistake("U is transposed, or the order is (v, s)", (v, s), "h = (s, v) is a row, and row i of U says where unit i goes."),
-        Mistake("the distance is one step late", (late, v), "It adds the old speed: put the equation of v_t into that of s_t."),
-        Mistake("both units hold the speed", (v, v), "s keeps what it has, and adds v."),
+        Mistake(
+            "U is transposed, or the order is (speed, distance)",
+            (v, s),
+            "Row i of U says where entry i of h = (distance, speed) goes.",
+        ),
+        Mistake(
+            "the distance is one step late",
+            (late, v),
+            "It adds the old speed: put the equation of the speed into that of the distance.",
+        ),
+        Mistake("both units hold the speed", (v, v), "The distance keeps what it has, and adds the speed."),
     ]
 
     def place(name: str, index: tuple[int, ...]) -> str:
