@@ -4,6 +4,7 @@
 """
 
 from nbconvert.preprocessors import Preprocessor
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -25,7 +26,7 @@ class Tidy(Preprocessor):
 
 
 c = get_config()  # noqa: F821  (Jupyter puts it here)
-c.NotebookExporter.preprocessors = [Tidy]  # after the execution
+c.NotebookExporter.preprocessors = [CoalesceStreamsPreprocessor, Tidy]  # at the end
 c.ExecutePreprocessor.timeout = None
 c.ExecutePreprocessor.record_timing = False
 c.ExecutePreprocessor.store_widget_state = False
