@@ -41,7 +41,7 @@ def relu(derivative=lambda Yin, Yout: Yout > 0, n=None, sign=1, memory=lambda Yi
     return gradients
 
 
-def deep(derivatives="zyh", factor=1, twice=False, flip="", pick=lambda found: found):
+def deep(derivatives="zyh", factor=1, twice=False, flip="", copied=False, pick=lambda found: found):
     def gradients(Whx, Wyh, Wzy, Xout, Zteach):
         def derivative(o, layer):
             o = sigmoid(o) if twice else o
@@ -53,7 +53,7 @@ def deep(derivatives="zyh", factor=1, twice=False, flip="", pick=lambda found: f
         dZ = factor * (Z - Zteach) / Xout.shape[1] * derivative(Z, "z")
         dY = ((Wzy if "zy" in flip else Wzy.T) @ dZ) * derivative(Y, "y")
         back = {"yh": Wyh, "again": Wzy.T}.get(flip.split()[-1] if flip else "", Wyh.T)
-        dH = (back @ dY) * derivative(H, "h")
+        dH = (back @ dY) * derivative(Y if copied else H, "h")
         return pick((dH @ Xout.T, dY @ H.T, dZ @ Y.T))
 
     return gradients
@@ -97,6 +97,7 @@ MLP = [
     (mlp.check_deep_gradients, deep("yh"), "the derivative at Z is missing"),
     (mlp.check_deep_gradients, deep("zh"), "the derivative at Y is missing"),
     (mlp.check_deep_gradients, deep("zy"), "the derivative at H is missing"),
+    (mlp.check_deep_gradients, deep(copied=True), "the derivative at H takes Yout"),
     (mlp.check_deep_gradients, deep("z"), "the derivatives at both hidden layers are missing"),
     (mlp.check_deep_gradients, deep(""), "the derivatives at all layers are missing"),
     (mlp.check_deep_gradients, deep(twice=True), "the sigmoid is applied twice"),
@@ -267,6 +268,7 @@ RNN = [
     (rnn.check_half_life, lambda x, y: np.array([6.58]), "the half-life as one number, got an array of shape (1,)"),
     (rnn.check_distance, two_units(U=((1, 1), (0, 1))), "U is transposed, or the order is (speed, distance)"),
     (rnn.check_distance, two_units(W=((0, 1),)), "the distance is one step late"),
+    (rnn.check_distance, two_units(W=((1, 0),), U=((1, 1), (0, 1))), "one step late, and the order is"),
     (rnn.check_distance, two_units(U=((1, 0), (0, 1))), "both units hold the speed"),
     (rnn.check_distance, two_units(U=((0, 0), (1, 1))), "both units hold the speed"),
     (rnn.check_distance, two_units(U=((0, 1), (1, 1))), "accelerations the speed should be"),
@@ -281,9 +283,11 @@ RNN = [
     (rnn.check_last_gradient, last_gradient(back=lambda U, steps: U ** max(steps - 1, 0)), "a power of U is missing"),
     (rnn.check_last_gradient, last_gradient(back=lambda U, steps: U ** (steps - 1)), "A power of U is missing"),
     (rnn.check_last_gradient, last_gradient(back=lambda U, steps: U ** (steps + 1)), "A power of U too many"),
+    (rnn.check_last_gradient, last_gradient("every", lambda U, steps: steps == 0), "every step is compared with y_last"),
     (rnn.check_last_gradient, last_gradient(h_t=True), "dL/dU has h_t"),
     (rnn.check_last_gradient, last_gradient(loss=True), "without the loss"),
     (rnn.check_last_gradient, lambda *a: (0.1, last_gradient()(*a)), "without the loss"),
+    (rnn.check_last_gradient, lambda *a: [0.1, np.array(last_gradient()(*a))], "without the loss"),
     (rnn.check_last_gradient, changed(lambda g: -g), "the sign is wrong"),
     (rnn.check_last_gradient, changed(lambda g: g / 2), "a factor of two"),
     (rnn.check_last_gradient, changed(lambda g: 2 * g), "counts once"),

@@ -134,6 +134,7 @@ def check_deep_gradients(your_deep_gradients: Callable[..., Any]) -> bool | None
         Mistake("the derivative at Z is missing", chain(z=1), multiply),
         Mistake("the derivative at Y is missing", chain(y=1), multiply),
         Mistake("the derivative at H is missing", chain(h=1), multiply),
+        Mistake("the derivative at H takes Yout", chain(h=derivative(Y)), "Take the outputs of H itself."),
         Mistake("the derivatives at both hidden layers are missing", chain(y=1, h=1), multiply),
         Mistake("the derivatives at all layers are missing", chain(1, 1, 1), multiply),
         Mistake("the sigmoid is applied twice", twice, "Its derivative o (1 - o) takes the output o, not the pre-activation."),

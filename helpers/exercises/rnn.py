@@ -92,6 +92,11 @@ def check_distance(your_two_memories: Callable[[], Any]) -> bool | None:
             (late, v),
             "It adds the old speed: put the equation of the speed into that of the distance.",
         ),
+        Mistake(
+            "the distance is one step late, and the order is (speed, distance)",
+            (v, late),
+            "It adds the old speed: put the equation of the speed into that of the distance, which comes first.",
+        ),
         Mistake("both units hold the speed", (v, v), "The distance keeps what it has, and adds the speed."),
     ]
 
@@ -152,6 +157,7 @@ def check_last_gradient(your_gradient: Callable[..., Any]) -> bool | None:
             "a power of U is missing", gradient(delta[:, -1:] * np.minimum(1, powers / U)), "Each step back multiplies by U."
         ),
         Mistake("the delta isn't multiplied by U", gradient(delta[:, -1:] * np.ones(steps)), "Each step back multiplies by U."),
+        Mistake("every step is compared with y_last", gradient(delta), alone),
         Mistake("dL/dU has h_t", gradient(memory=h), "U multiplies h_(t-1), the state before the step."),
         Mistake("every step is compared with y_last", gradient(every), alone),
         Mistake("every step is compared with y_last", tuple(np.array(gradient(every)) / steps), alone),
@@ -159,7 +165,7 @@ def check_last_gradient(your_gradient: Callable[..., Any]) -> bool | None:
 
     def examine(answer: Answer) -> str:
         result = answer(x, y_last, *at)
-        if isinstance(result, tuple) and (len(result) == 4 or (len(result) == 2 and np.size(result[1]) == 3)):
+        if isinstance(result, (tuple, list)) and (len(result) == 4 or (len(result) == 2 and np.size(result[1]) == 3)):
             raise NotYet("return the three derivatives alone, without the loss.")
         compare(result, right, mistakes)
         return "It agrees with central differences."
