@@ -2,8 +2,8 @@
 
     >>> prepare("photo.jpg")            # (28, 28) float32: 0 is paper, 1 is ink
 
-Three steps: `read` gives colours, whatever the file or array was; `find_ink` tells ink from paper, be it dark on light, light on
-dark, faint, noisy or unevenly lit; `centre` scales the ink into a box of 20 by 20 and moves its centre of mass to the middle.
+Three steps: `read` gives colours, whatever the file or array was; `find_ink` tells ink from paper, desk, shadow and ruled lines;
+`centre` scales the ink into a box of 20 by 20 pixels and moves its centre of mass to the middle.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import warnings
 from typing import Any
 
 import numpy as np
+import scipy  # these two load their parts when they are first used
+import skimage
 
-LONGEST_SIDE = 192  # pictures are reduced to this before the ink is looked for: smaller is faster, and averages noise away
-FAINTEST = 0.03  # the least difference between ink and paper that counts, as a part of the whole range from black to white
 MOST_PIXELS = 100_000_000
-BEND = 0.002  # how unwillingly the surface that stands for the paper bends
+WORKING_PIXELS = 300_000  # larger pictures are reduced to this or a little more before the ink is looked for
+FAINTEST = 0.03  # the least difference between ink and paper that counts, as a part of the whole range from black to white
+THINNEST = 2.0  # the least width of a stroke in MNIST's pixels
+CROP = "crop the picture to the digit, with some paper around it"
 
 
 class PictureError(ValueError):
@@ -27,13 +30,13 @@ class PictureError(ValueError):
 def prepare(picture: Any) -> np.ndarray:
     """Turn a picture of one digit (path, PIL image or array) into MNIST's form: (28, 28) float32, 0 for paper to 1 for ink.
 
-    Raises PictureError if it can't be read or nothing is drawn in it.
+    Raises PictureError if it can't be read, nothing is drawn in it, or more than one digit may be meant.
     """
     return centre(find_ink(read(picture)))
 
 
 def read(picture: Any) -> np.ndarray:
-    """The colours of a picture, (height, width, 3) in [0, 1], at most LONGEST_SIDE on a side; transparency shows paper behind.
+    """The colours of a picture, (height, width, 3) in [0, 1], large ones reduced; transparency shows paper behind.
 
     Takes a path, a PIL image, or an array of shape (h, w), (h, w, 1), or (h, w, 2, 3 or 4) with the last channel of 2 and 4 as
     opacity; bool, whole numbers of 8 or 16 bits, or floats in 0..1 or 0..255. Raises PictureError.
@@ -48,47 +51,49 @@ def read(picture: Any) -> np.ndarray:
         values = _from_array(picture)
     else:
         raise PictureError(f"expected a path, a PIL image or an array, got {type(picture).__name__}")
-    if min(values.shape[:2]) < 5:
-        raise PictureError(f"expected a picture of at least 5 by 5 pixels, got {values.shape[1]} by {values.shape[0]}")
-    if max(values.shape[:2]) < 10:
-        raise PictureError(f"too small to be read: expected 10 pixels at least, got {values.shape[1]} by {values.shape[0]}")
-    values = _reduce(values)
-    if values.shape[2] in (1, 3):
-        return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
-    colour, opacity = np.broadcast_to(values[..., :-1], (*values.shape[:2], 3)), values[..., -1:]
+    height, width, channels = values.shape
+    if min(height, width) < 5:
+        raise PictureError(f"expected a picture of at least 5 by 5 pixels, got {width} by {height}")
+    if max(height, width) < 10:
+        raise PictureError(f"too small to be read: expected 10 pixels at least, got {width} by {height}")
+    if channels in (1, 3):
+        return np.broadcast_to(values, (height, width, 3))
+    colour, opacity = np.broadcast_to(values[..., :-1], (height, width, 3)), values[..., -1:]
     on_white = colour * opacity + (1 - opacity)
     # White ink on a transparent ground would vanish on white paper: then the paper is black.
     return on_white if np.ptp(on_white, axis=(0, 1)).max() >= FAINTEST else colour * opacity
 
 
 def find_ink(colours: np.ndarray) -> np.ndarray:
-    """Tell ink from paper: (height, width, 3) colours to an array of 0, paper, to 1, ink. Raises PictureError if blank.
+    """Tell ink from paper: (height, width, 3) colours in [0, 1] to the ink, (height, width), 0 for paper to 1 for ink.
 
-    Evenly coloured paper gets a margin, so the result may be larger than the picture.
-    Paper is what a smooth surface, fitted to the picture and mostly to its rim, passes through; ink is what departs from it.
+    Ink is what is narrow: the difference between a picture and its morphological closing (the black top-hat; see Serra, Image
+    Analysis and Mathematical Morphology, 1982), which fills strokes and leaves shadows, desks and uneven light as they are.
+    Raises PictureError if nothing stands out, if what does reaches the rim, or if there is more than one digit.
     """
-    colours = _with_margin(np.asarray(colours, float))
-    departure = colours - _paper(colours)
-    strength = np.linalg.norm(np.stack([_blur(departure[..., c]) for c in range(3)], axis=-1), axis=2)
-    strongest = strength >= 0.5 * _high(strength)
-    direction = departure[strongest].mean(axis=0)
-    ink = departure @ (direction / (np.linalg.norm(direction) + 1e-12))  # a signed distance: the noise doesn't add up
-    smooth = _blur(ink)
-    level = _high(smooth)
-    # The paper's unrest, told by the smaller of two: in a tight crop the ink disturbs the first, on a small picture the second.
-    steps = np.abs(np.diff(ink, axis=1))
-    noise = 1.4826 * min(np.median(np.abs(ink - np.median(ink))), np.median(steps) / np.sqrt(2))
-    if level < max(FAINTEST, 2 * noise):
-        raise PictureError("the picture is blank: nothing stands out from the paper")
-    # Clean pictures keep their soft edges; in noisy ones the blurred ink decides.
-    shown = ink if noise < 0.08 * level else smooth
-    peak = np.median(shown[smooth >= 0.6 * level])
-    body = _large_parts(smooth > 0.45 * level) if noise >= 0.02 * level else _large_parts(ink > 0.25 * level)
-    if not body.any():
-        raise PictureError("the picture is blank: only specks stand out from the paper")
-    floor = min(3 * noise / peak, 0.4) if noise >= 0.02 * level else 0.0
-    ink = np.clip((shown / peak - floor) / (1 - floor), 0, 1)
-    return np.where(_grow(body), ink, 0.0)
+    grey = _in_one_channel(np.asarray(colours, float))
+    noise = _noise(grey)
+    if noise > 0.02:
+        blur = 1.0 if noise < 0.1 else 2.0
+        grey = scipy.ndimage.gaussian_filter(grey, blur, mode="nearest")
+        noise /= 2 * np.sqrt(np.pi) * blur
+    side = min(grey.shape)
+    for size, rim in ((side // 4, True), (side // 2, False)):
+        depths, middles = zip(*(_depth(sign * grey, max(size, 5), rim) for sign in (1, -1)), strict=True)
+        level = max(map(_high, depths))
+        if rim and level < max(FAINTEST, 6 * noise):
+            raise PictureError("the picture is blank: nothing stands out from the paper")
+        strokes = [_best_part(depths[i], (1, -1)[i] * grey, middles[i], level / 2, size) for i in (0, 1)]
+        if not rim:
+            strokes = [(False, area, False) for _, area, _ in strokes]  # cut out tightly: the larger one is the ink
+        depth = depths[int(strokes[1] > strokes[0])]
+        if max(strokes)[2]:
+            break
+    body = _digit(depth, noise, rim)
+    peak = np.median(depth[body])
+    floor = min(2 * noise / peak, 0.4)
+    ink = np.clip((depth / peak - floor) / (1 - floor), 0, 1)
+    return np.where(scipy.ndimage.binary_dilation(body, iterations=2), ink, 0.0).astype(np.float32)
 
 
 def centre(ink: np.ndarray, box: int = 20, size: int = 28) -> np.ndarray:
@@ -96,33 +101,199 @@ def centre(ink: np.ndarray, box: int = 20, size: int = 28) -> np.ndarray:
 
     Strokes thinner than MNIST's are thickened first, or they would fade. Raises PictureError if there is no ink.
     """
-    from PIL import Image, ImageFilter
+    ink = _cut(np.asarray(ink, float))
+    scale = box / max(ink.shape)
+    fine = 4 * scale  # strokes are measured, and thickened, on pixels a quarter as wide as MNIST's
+    large = skimage.transform.resize(ink, [max(round(fine * side), 1) for side in ink.shape], order=1, anti_aliasing=fine < 1)
+    if scale > 1:
+        large = scipy.ndimage.gaussian_filter(large, fine / 3)
+    mask = np.pad(large > 0.5 * large.max(), 8)
+    missing = THINNEST * 4 / 2 - scipy.ndimage.distance_transform_edt(mask)[skimage.morphology.skeletonize(mask)].mean()
+    if missing > 0:
+        ink = _cut(np.clip(missing + 0.5 - scipy.ndimage.distance_transform_edt(~mask), 0, 1))
+        scale = box / max(ink.shape)
+    if scale != 1:
+        ink = skimage.transform.resize(ink, [max(round(scale * side), 1) for side in ink.shape], order=1, anti_aliasing=scale < 1)
+    ink = np.clip(ink / np.quantile(ink[ink > 0.1], 0.9), 0, 1)
+    place = [round(size / 2 - middle) for middle in scipy.ndimage.center_of_mass(ink)]
+    top, left = (min(max(start, 0), size - side) for start, side in zip(place, ink.shape, strict=True))
+    centred = np.zeros((size, size), np.float32)
+    centred[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return centred
 
-    ink = np.asarray(ink, np.float32)
+
+def _cut(ink: np.ndarray) -> np.ndarray:
+    """The smallest rectangle that holds the ink."""
     rows, columns = (np.flatnonzero((ink > 0.1).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         raise PictureError("the picture is blank: there is no ink to centre")
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = box / max(ink.shape)
-    missing = (2.0 / scale - _stroke(ink > 0.4)) / 2  # MNIST's strokes are two pixels wide or more
-    image = Image.fromarray(ink)
-    if scale < 1 and missing >= 1:
-        margin = int(np.ceil(missing))
-        wide = Image.fromarray(np.uint8(255 * np.pad(ink, margin))).filter(ImageFilter.MaxFilter(2 * int(round(missing)) + 1))
-        image = Image.fromarray(np.asarray(wide, np.float32) / 255)
-        scale = box / max(image.size)
-    width, height = (max(1, round(scale * side)) for side in image.size)
-    if scale != 1:
-        image = image.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
-    small = np.asarray(image)
-    small = np.clip(small / max(np.quantile(small[small > 0.1], 0.9), 1e-6), 0, 1) if scale < 1 else np.clip(small, 0, 1)
-    mass = small.sum()
-    top = round(size / 2 - float((small.sum(axis=1) * np.arange(height)).sum() / mass))
-    left = round(size / 2 - float((small.sum(axis=0) * np.arange(width)).sum() / mass))
-    top, left = min(max(top, 0), size - height), min(max(left, 0), size - width)
-    centred = np.zeros((size, size), np.float32)
-    centred[top : top + height, left : left + width] = small
-    return centred
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _in_one_channel(colours: np.ndarray) -> np.ndarray:
+    """The colours along the direction in which they differ most from their surroundings (the first principal component)."""
+    side = max(min(colours.shape[:2]) // 3, 3)
+    local = colours - scipy.ndimage.uniform_filter(colours, (side, side, 0))
+    direction = np.linalg.eigh(np.tensordot(local, local, axes=((0, 1), (0, 1))))[1][:, -1]
+    direction *= (1 if direction.sum() >= 0 else -1) / np.abs(direction).sum()
+    return colours @ direction - direction[direction < 0].sum()  # in [0, 1], as the colours are
+
+
+def _noise(grey: np.ndarray) -> float:
+    """The standard deviation of the noise, from the neighbours that differ least: even in a tight crop these are paper.
+
+    A quarter of all normal deviates lie within 0.3186 standard deviations.
+    """
+    return float(np.quantile(np.abs(np.diff(grey, axis=1)), 0.25) / (0.3186 * np.sqrt(2)))
+
+
+def _depth(grey: np.ndarray, size: int, rim: bool) -> tuple[np.ndarray, np.ndarray]:
+    """How much darker each pixel is than its paper: the black top-hat with a square of `size` pixels.
+
+    In the shade it is multiplied, up to four times, so that ink is as deep there as in the light; on a negative, where light ink
+    is looked for, nothing is. With `rim`, what runs along the rim counts as paper too, whatever its width: a table's edge.
+    Also returns the values half way between each pixel and its paper.
+    """
+    margin = size // 2 if rim else 0
+    wide = np.pad(grey, margin, constant_values=-np.inf)
+    closed = scipy.ndimage.maximum_filter(wide, size, mode="constant", cval=-np.inf)
+    closed = scipy.ndimage.minimum_filter(closed, size, mode="constant", cval=np.inf)
+    closed = closed[margin : margin + grey.shape[0], margin : margin + grey.shape[1]]
+    depth, brightest = closed - grey, closed.max()
+    if brightest > 0:
+        depth *= brightest / np.maximum(closed, brightest / 4)
+    return np.maximum(depth - np.median(depth), 0), (closed + grey) / 2
+
+
+def _high(values: np.ndarray) -> float:
+    """A value that only a few pixels exceed, so few that the smallest digit has more."""
+    count = max(4, values.size // 2500)
+    return float(np.partition(values, -count, axis=None)[-count])
+
+
+def _best_part(depth: np.ndarray, grey: np.ndarray, middle: np.ndarray, level: float, size: int) -> tuple[bool, int, bool]:
+    """The best of the dark parts: a thin stroke with paper on all sides before any other, then the largest.
+
+    Returns whether it is such a stroke or fills the picture, its area, and whether paper is on all its sides. Holes, which have
+    ink around them, don't count.
+    """
+    best = (False, 0, False)
+    labels = skimage.measure.label(_without_lines(depth > level, depth, 0.4 * level), connectivity=2)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    for part in skimage.measure.regionprops(labels):
+        if part.area <= max(4, 0.1 * best[1]):
+            continue
+        top, left, bottom, right = part.bbox
+        margin = 3 + _extent(part) // 4
+        around = slice(max(top - margin, 0), bottom + margin), slice(max(left - margin, 0), right + margin)
+        own = labels[around] == part.label
+        far, nearest = scipy.ndimage.distance_transform_edt(~own, return_indices=True)
+        dark = grey[around] < middle[around][tuple(nearest)]
+        if dark.mean() < 0.6 and np.mean(edge == part.label) < 0.5:  # what holds most of the rim is paper
+            whole = dark[(far > 2) & (far < 5)].mean() < 0.15 and not _reaches_the_rim(part, depth.shape)
+            thin = whole and _extent(part) > 0.8 * size and 8 * scipy.ndimage.distance_transform_edt(own).max() < size
+            fills = min(bottom - top, right - left) > 0.9 * min(depth.shape) and part.extent > 0.12  # a digit cut out tightly
+            best = max(best, (bool(thin or fills), int(part.area), bool(whole)))
+    return best
+
+
+def _digit(depth: np.ndarray, noise: float, rim: bool) -> np.ndarray:
+    """The mask of the digit's strokes. Raises PictureError unless there is one digit, away from the rim."""
+    rest, cut_out, least, side = depth, None, max(FAINTEST, 6 * noise), min(depth.shape)
+    while (peak := _high(rest)) >= least:
+        for low in (0.4, 0.6) if rim else (0.4,):  # at 0.4 faint strokes are whole; at 0.6 lines are apart from them
+            mask = _without_lines(skimage.filters.apply_hysteresis_threshold(rest, low * peak, 0.6 * peak), rest, 0.2 * peak)
+            labels = skimage.measure.label(mask, connectivity=2)
+            parts = _without_specks(skimage.measure.regionprops(labels))
+            inner = _without_specks([part for part in parts if not _reaches_the_rim(part, mask.shape)])
+            longest = max(map(_extent, inner), default=0)
+            # Beside what reaches the rim, something small need not be the digit; in a tight crop it is a piece of it.
+            if inner and longest >= (0.2 * side if cut_out is not None else 0.04 * side if rim else max(map(_extent, parts))):
+                _check_one(inner)
+                return np.isin(labels, [part.label for part in inner])
+        if cut_out is None:
+            labels = skimage.measure.label(
+                skimage.filters.apply_hysteresis_threshold(rest, 0.25 * peak, 0.6 * peak), connectivity=2
+            )
+            cut_out = np.isin(labels, [part.label for part in _without_specks(skimage.measure.regionprops(labels))])
+            least = max(least, 0.25 * peak)
+        around = skimage.filters.apply_hysteresis_threshold(rest, 0.1 * peak, 0.6 * peak)
+        rest = np.where(scipy.ndimage.binary_dilation(around, iterations=2), 0, rest)
+    parts = [] if cut_out is None else skimage.measure.regionprops(skimage.measure.label(cut_out, connectivity=2))
+    if max(map(_extent, parts), default=0) < 0.04 * side:
+        raise PictureError("the picture is blank: only specks stand out from the paper")
+    if not _is_cut_out(cut_out):
+        raise PictureError(f"something reaches the rim of the picture: {CROP}")
+    _check_one(parts)
+    return cut_out
+
+
+def _without_specks(parts: list) -> list:
+    """The parts that have four pixels or more, and a tenth of the largest one's."""
+    return [part for part in parts if part.area >= max(4, 0.1 * max(other.area for other in parts))]
+
+
+def _extent(part: Any) -> int:
+    """The longer side of a part's box, in pixels."""
+    top, left, bottom, right = part.bbox
+    return max(bottom - top, right - left)
+
+
+def _reaches_the_rim(part: Any, shape: tuple[int, int]) -> bool:
+    """Whether a part comes nearer to the rim than a fiftieth of the picture's shorter side."""
+    top, left, bottom, right = part.bbox
+    zone = 0.02 * min(shape)
+    return top < zone or left < zone or bottom > shape[0] - zone or right > shape[1] - zone
+
+
+def _is_cut_out(mask: np.ndarray) -> bool:
+    """Whether what reaches the rim may be a digit that was cut out tightly, and not a desk or a border.
+
+    Such a digit reaches the rim with its strokes' ends, or fills the picture; a straight one fills a picture that is narrow.
+    """
+    rim = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]]).mean()
+    (part,) = skimage.measure.regionprops(mask.astype(np.uint8))
+    height, width = part.bbox[2] - part.bbox[0], part.bbox[3] - part.bbox[1]
+    if min(height / mask.shape[0], width / mask.shape[1]) > 0.85:
+        return bool(part.extent < 0.85 if mask.shape[0] > 2 * mask.shape[1] else part.solidity < 0.85 and rim < 0.4)
+    return bool(part.solidity < 0.85 and rim < 0.15 and min(height, width) > 0.25 * max(height, width))
+
+
+def _check_one(parts: list) -> None:
+    """Raise PictureError if the parts stand side by side or far apart, as the strokes of one digit don't."""
+    main = max(parts, key=_extent)
+    extent = _extent(main)
+    strangers = 0
+    for part in parts:
+        gaps = [max(part.bbox[i], main.bbox[i]) - min(part.bbox[i + 2], main.bbox[i + 2]) for i in (0, 1)]
+        tall = part.bbox[2] - part.bbox[0] >= 0.6 * (main.bbox[2] - main.bbox[0])
+        strangers += part is not main and (max(gaps) > 0.25 * extent or (gaps[1] > 0 and tall))
+    if strangers:
+        raise PictureError(f"expected one digit, but {strangers + 1} parts stand apart: {CROP}")
+
+
+def _without_lines(mask: np.ndarray, depth: np.ndarray, faint: float) -> np.ndarray:
+    """The mask without ruled lines: thin, straight, nearly level or upright, and from rim to rim where deeper than `faint`."""
+    y, x = np.nonzero(depth > faint)
+    on_line = np.zeros(len(y), bool)
+    for along, across, length in ((x, y, mask.shape[1]), (y, x, mask.shape[0])):
+        starts, stops = along < 0.05 * length, along >= 0.95 * length
+        for turn in np.deg2rad(np.arange(-5, 5.01, 0.25)):
+            place = np.rint(across + np.tan(turn) * along + length).astype(int)
+            hot = (np.bincount(place) >= 0.6 * length) & (np.bincount(place, starts) > 0) & (np.bincount(place, stops) > 0)
+            on_line |= scipy.ndimage.binary_dilation(hot)[place] if hot.any() else False
+    lines = np.zeros_like(mask)
+    lines[y, x] = on_line
+    rest = mask & ~lines
+    if not lines.any() or not rest.any():
+        return mask
+    quarter = scipy.ndimage.distance_transform_edt(lines)[lines].mean()  # of the lines' width, or 1 where they are thin
+    if 4 * quarter > 0.03 * min(mask.shape):  # the strokes of a digit that was cut out tightly
+        return mask
+    level, peak = np.median(depth[lines]), np.quantile(depth[rest], 0.9)
+    rest |= mask & lines & (depth > (level + peak) / 2) & (peak > 1.2 * level)
+    width = 2 * int(np.ceil(2 * quarter)) + 1
+    return rest | (lines & scipy.ndimage.binary_closing(rest, np.ones((width, width))))
 
 
 def _from_file(path: str) -> np.ndarray:
@@ -138,13 +309,32 @@ def _from_file(path: str) -> np.ndarray:
     except IsADirectoryError:
         raise PictureError(f"{path}: expected a picture, but this is a folder") from None
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: expected a picture (PNG, JPEG, …), but this file holds none") from None
+        raise PictureError(f"{path}: {_unopened(path)}") from None
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
     except Image.DecompressionBombError:
         raise PictureError(f"{path}: expected at most {MOST_PIXELS:,} pixels, got more") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow raises on damaged files
         raise PictureError(f"{path}: expected a whole picture, but the file is damaged: {error}") from None
+
+
+def _unopened(path: str) -> str:
+    """Why Pillow can't open a file, as its first bytes tell, and a way out."""
+    with open(path, "rb") as file:
+        head = file.read(512)
+    marks = {
+        "HEIC": head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"),
+        "AVIF": head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"),
+        "JPEG XL": head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+        "SVG": b"<svg" in head,
+        "PDF": head.startswith(b"%PDF"),
+        "raw camera": head.startswith((b"II*\0", b"MM\0*", b"FUJIFILM")) or head[4:12] == b"ftypcrx ",
+    }
+    kind = next((name for name, found in marks.items() if found), None)
+    if kind is None:
+        return "expected a picture (PNG, JPEG, …), but this file holds none"
+    more = " (for HEIC, the package pillow-heif reads it into a PIL image)" if kind == "HEIC" else ""
+    return f"expected a picture that Pillow opens, but this is a {kind} file: save it as JPEG or PNG{more}"
 
 
 def _from_image(image: Any) -> np.ndarray:
@@ -154,12 +344,15 @@ def _from_image(image: Any) -> np.ndarray:
         raise PictureError(f"expected at most {MOST_PIXELS:,} pixels, got {image.width} by {image.height}")
     if 0 in image.size:
         raise PictureError(f"expected a picture with pixels, got {image.width} by {image.height}")
-    image = ImageOps.exif_transpose(image)
+    factor = _factor(image.height, image.width)
+    image.draft(None, (image.width // factor, image.height // factor))  # a JPEG is decoded at a part of its size
     if image.mode.startswith(("I", "F")):
-        return _from_array(np.asarray(image))
+        return _from_array(np.asarray(ImageOps.exif_transpose(image)))
     if image.mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or "transparency" in image.info:
-        return np.asarray(image.convert("RGBA"), np.float32) / 255
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image = ImageOps.exif_transpose(image.reduce(_factor(image.height, image.width)))
     return np.asarray(image, np.float32).reshape(image.height, image.width, -1) / 255
 
 
@@ -176,106 +369,22 @@ def _from_array(picture: Any) -> np.ndarray:
         raise PictureError(f"expected an array of shape (height, width) or (height, width, 1 to 4), got {np.shape(picture)}")
     if array.shape[0] * array.shape[1] > MOST_PIXELS or 0 in array.shape:
         raise PictureError(f"expected a picture of 5 by 5 up to {MOST_PIXELS:,} pixels, got {array.shape[1]} by {array.shape[0]}")
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise PictureError("expected finite numbers, got NaN or infinity")
-    kind, values = array.dtype, array.astype(np.float32)
-    values -= min(values.min(), 0)
-    highest = {"u1": 255, "u2": 65535, "i2": 32767}.get(kind.str[1:]) if kind.kind in "ui" else 1 if kind.kind == "b" else None
+    lowest, largest = min(float(array.min()), 0.0), float(array.max())
+    largest -= lowest
+    highest = {"u1": 255, "u2": 65535, "i2": 32767}.get(array.dtype.str[1:]) if array.dtype.kind in "ui" else None
+    if array.dtype.kind == "b" or largest <= 1 and array.dtype.kind in "ui":
+        highest = 1  # zeros and ones
     if highest is None:  # wider numbers and floats don't tell their range; a little noise may lead beyond it
-        largest = float(values.max())
         ranges = (limit for limit in (255, 65535) if largest <= 1.5 * limit)
         highest = max(1.0, largest) if largest <= 4 else next(ranges, largest)
-    return values / np.float32(highest)
+    factor = _factor(*array.shape[:2])
+    if factor > 1:
+        array = skimage.measure.block_reduce(array, (factor, factor, 1), np.mean)
+    return (np.asarray(array, np.float32) - np.float32(lowest)) / np.float32(highest)
 
 
-def _reduce(values: np.ndarray) -> np.ndarray:
-    """At most LONGEST_SIDE on a side, by averaging."""
-    from PIL import Image
-
-    scale = LONGEST_SIDE / max(values.shape[:2])
-    if scale >= 1:
-        return values
-    size = [max(5, round(scale * side)) for side in values.shape[1::-1]]
-    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(values, 2, 0)]
-    return np.stack([np.asarray(channel.resize(size, Image.Resampling.BOX)) for channel in channels], axis=-1)
-
-
-def _paper(colours: np.ndarray) -> np.ndarray:
-    """The paper's colour everywhere: a quadratic surface, by least absolute differences, mostly on the rim."""
-    height, width, _ = colours.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    values = colours.reshape(-1, 3)
-    rim = (np.maximum(np.abs(x), np.abs(y)) > 0.8).reshape(-1)
-    trust = np.where(rim, 3.0, 1.0)
-    flat = np.median(values[rim], axis=0)  # first guess: evenly lit
-    distance = np.linalg.norm(values - flat, axis=1)
-    for _ in range(15):
-        weights = trust / (distance + 0.01)
-        stiff = BEND * weights.sum() * np.diag([0, 1, 1, 1, 1, 1])  # bends only as far as the paper makes it
-        moments = terms.T @ (weights[:, None] * terms) + stiff
-        surface = np.linalg.solve(moments, terms.T @ (weights[:, None] * values))
-        distance = np.linalg.norm(values - terms @ surface, axis=1)
-    return (terms @ surface).reshape(height, width, 3)
-
-
-def _with_margin(colours: np.ndarray) -> np.ndarray:
-    """The picture with a margin of its paper, where that is clean and even: a digit cut out tightly needs paper around it."""
-    codes = (np.clip(colours, 0, 0.999) * 8).astype(int) @ [64, 8, 1]
-    values, counts = np.unique(codes, return_counts=True)
-    if counts.max() < 0.3 * codes.size or np.median(np.abs(np.diff(colours, axis=1))) > 0.02:
-        return colours
-    margin = max(4, max(codes.shape) // 10)
-    wide = np.empty((codes.shape[0] + 2 * margin, codes.shape[1] + 2 * margin, 3))
-    wide[:] = np.median(colours[codes == values[counts.argmax()]], axis=0)
-    wide[margin:-margin, margin:-margin] = colours
-    return wide
-
-
-def _blur(ink: np.ndarray) -> np.ndarray:
-    """The mean over 3 by 3 pixels, with the rim repeated."""
-    wide = np.pad(ink, 1, mode="edge")
-    rows = wide[:-2] + wide[1:-1] + wide[2:]
-    return (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
-
-
-def _high(values: np.ndarray) -> float:
-    """A value that only a few pixels exceed, so few that the smallest digit has more."""
-    count = max(4, values.size // 2500)
-    return float(np.partition(values, -count, axis=None)[-count])
-
-
-def _grow(mask: np.ndarray) -> np.ndarray:
-    """The mask and its neighbours."""
-    return _blur(mask.astype(float)) > 0.01
-
-
-def _stroke(mask: np.ndarray) -> float:
-    """The mean width of the strokes: twice the area over the length of the outline."""
-    wide = np.pad(mask, 1).astype(int)
-    outline = np.abs(np.diff(wide, axis=0)).sum() + np.abs(np.diff(wide, axis=1)).sum()
-    return 2 * mask.sum() / max(outline, 1) * 1.15  # the outline runs along pixels, a little longer than the true one
-
-
-def _large_parts(mask: np.ndarray) -> np.ndarray:
-    """The connected parts that are not specks: at least a tenth of the largest, which has four pixels or more."""
-    height, width = mask.shape
-    left = {(int(row), int(column)) for row, column in np.argwhere(mask)}
-    parts = []
-    while left:
-        seed = left.pop()
-        part, stack = [seed], [seed]
-        while stack:
-            row, column = stack.pop()
-            for near in ((row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)):
-                if near in left:
-                    left.remove(near)
-                    part.append(near)
-                    stack.append(near)
-        parts.append(part)
-    kept = np.zeros_like(mask)
-    largest = max(map(len, parts), default=0)
-    for part in parts:
-        if largest >= 4 and len(part) >= 0.1 * largest:
-            kept[tuple(np.transpose(part))] = True
-    return kept
+def _factor(height: int, width: int) -> int:
+    """By how much to reduce a picture: to about WORKING_PIXELS, but a strip no narrower than 100 pixels."""
+    return max(1, min(round((height * width / WORKING_PIXELS) ** 0.5), min(height, width) // 100))
