@@ -190,7 +190,8 @@ def _best_part(depth: np.ndarray, grey: np.ndarray, middle: np.ndarray, level: f
         far, nearest = scipy.ndimage.distance_transform_edt(~own, return_indices=True)
         dark = grey[around] < middle[around][tuple(nearest)]
         if dark.mean() < 0.6 and np.mean(edge == part.label) < 0.5:  # what holds most of the rim is paper
-            whole = dark[(far > 2) & (far < 5)].mean() < 0.15 and not _reaches_the_rim(part, depth.shape)
+            ring = dark[(far > 2) & (far < 5)]  # empty where the part fills a small picture
+            whole = ring.size > 0 and ring.mean() < 0.15 and not _reaches_the_rim(part, depth.shape)
             thin = whole and _extent(part) > 0.8 * size and 8 * scipy.ndimage.distance_transform_edt(own).max() < size
             fills = min(bottom - top, right - left) > 0.9 * min(depth.shape) and part.extent > 0.12  # a digit cut out tightly
             best = max(best, (bool(thin or fills), int(part.area), bool(whole)))

@@ -208,7 +208,7 @@ def test_a_digit_cut_out_to_its_rim_keeps_its_strokes(sample):
         assert alike(prepare(1 - cut), digit) > 0.6
 
 
-# What follows is read by a classifier: the nearest of the sample's training images. It reads 96 % of them rightly, and is asked
+# What follows is read by a classifier: the nearest of the sample's training images. It reads most of them rightly, and is asked
 # only about digits of which it is sure as they are.
 
 
