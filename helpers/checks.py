@@ -19,11 +19,8 @@ def expect(right: bool, wanted: str, got: Any) -> None:
 
 
 def check_whole_number(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
-    """A whole number of at least `least`, and at most `most` if that is given, as an int.
-
-    NumPy's integers count as whole numbers; True and 2.0 do not.
-    """
-    whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+    """A whole number from `least` to `most`, as an int. NumPy's integers count as whole numbers; True and 2.0 do not."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     limits = f"of at least {least}" if most is None else f"from {least} to {most}"
     expect(whole and value >= least and (most is None or value <= most), f"{name} to be a whole number {limits}", repr(value))
     return int(value)
@@ -33,11 +30,11 @@ def check_number(
     name: str, value: float, *, above: float = -np.inf, least: float = -np.inf, below: float = np.inf, most: float = np.inf
 ) -> float:
     """A finite number, larger than `above` and smaller than `below`, or from `least` to `most` inclusive, as a float."""
-    limits = [f"above {above:g}"] * (above > -np.inf) + [f"of at least {least:g}"] * (least > -np.inf)
-    limits += [f"below {below:g}"] * (below < np.inf) + [f"of at most {most:g}"] * (most < np.inf)
-    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and bool(np.isfinite(value))
+    limits = {"above": above, "of at least": least, "below": below, "of at most": most}
+    wanted = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if np.isfinite(limit))
+    number = isinstance(value, Real) and not isinstance(value, bool)
     right = number and above < value < below and least <= value <= most
-    expect(right, f"{name} to be a finite number {' and '.join(limits)}".rstrip(), repr(value))
+    expect(right, f"{name} to be a finite number {wanted}".rstrip(), repr(value))
     return float(value)
 
 
@@ -58,10 +55,7 @@ def check_numbers(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def check_finite(name: str, values: ArrayLike, axes: Sequence[str] | None = None) -> np.ndarray:
-    """An array of finite real numbers, at least one; with one axis for each name in `axes`, if they are given.
-
-    >>> x = check_finite("x", x, ("series", "step"))
-    """
+    """An array of finite real numbers, at least one; with one axis for each name in `axes`, such as ("series", "step")."""
     array = check_numbers(name, values)
     expect(axes is None or array.ndim == len(axes), f"{name} of shape ({', '.join(axes or ())})", f"shape {array.shape}")
     expect(array.size > 0, f"{name} to hold at least one number", f"shape {array.shape}")

@@ -43,10 +43,9 @@ def draw_layers(
     Raises ValueError if numbers do not fit the layers.
     """
     counts, numbers = list(layers.values()), bool(len(values) or len(weights))
-    for name, arrays in {"values": values, "deltas": deltas}.items():
-        _fit(name, arrays, [(count,) for count in counts])
-    for name, matrices in {"weights": weights, "gradients": gradients}.items():
-        _fit(name, matrices, list(zip(counts[1:], counts)))
+    vectors, matrices = [(count,) for count in counts], list(zip(counts[1:], counts))
+    _fit(vectors, values=values, deltas=deltas)
+    _fit(matrices, weights=weights, gradients=gradients)
     width, height, radius = (4.0, 2.4, 0.42) if numbers else (3.4, 1.0, 0.28)
     places = [[(width * k, height * ((count - 1) / 2 - i)) for i in range(count)] for k, count in enumerate(counts)]
     top, right = height * (max(counts) - 1) / 2, width * (len(counts) - 1)
@@ -207,8 +206,9 @@ def _backward(ax: Axes, x: float, y: float, text: str) -> None:
     ax.text(x, y, text, color=BACKWARD, style="italic", bbox=PAPER, **CENTRED)
 
 
-def _fit(name: str, arrays: Sequence[np.ndarray | None], shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raise ValueError unless there are no arrays, or one of each shape."""
-    came = [None if array is None else np.shape(array) for array in arrays]
-    if came and (len(came) != len(shapes) or any(c is not None and c != shape for c, shape in zip(came, shapes))):
-        raise ValueError(f"expected {name} of shapes {list(shapes)}, got {came}")
+def _fit(shapes: Sequence[tuple[int, ...]], **named: Sequence[np.ndarray | None]) -> None:
+    """Raise ValueError unless under each name there are no arrays, or one of each shape, of which some may be None."""
+    for name, arrays in named.items():
+        came = [None if array is None else np.shape(array) for array in arrays]
+        if came and (len(came) != len(shapes) or any(c not in (None, shape) for c, shape in zip(came, shapes))):
+            raise ValueError(f"expected {name} of shapes {list(shapes)}, got {came}")

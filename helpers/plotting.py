@@ -160,7 +160,6 @@ def plot_images(
     if images.ndim != 3 or len(images) == 0:
         raise ValueError(f"expected pictures of shape (n, height, width), got {images.shape}")
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
-    limits = limits if limits is not None else (images.min(), images.max())
     show(_grid(rows, captions, title=title, limits=limits, cmap=cmap, size=size, frame=False), alt)
 
 
@@ -177,11 +176,10 @@ def image_rows(
 ) -> None:
     """Show labelled rows of pictures (label: pictures (height, width)), ink dark on light, each picture with its caption.
 
-    Pictures may differ in size; those of shape (height, width, 3) are drawn in their own colours, from 0 to 1. `captions`
-    has one text for each picture, row after row. `scale` says which pictures share one scale of grey, from their least to
-    their greatest value: "all" (or all take `limits`), those of one "row", or each "image" has its own. If `signed`,
-    pictures with values below zero are drawn red where they are positive, white at zero and blue where they are negative.
-    `size` is the width of one picture in inches.
+    Pictures may differ in size; those of shape (height, width, 3) are drawn in their own colours, from 0 to 1. `scale` says
+    which pictures share one scale of grey, from their least to their greatest value: "all" (or all take `limits`), those of
+    one "row", or each "image" has its own. If `signed`, pictures with values below zero are drawn red where they are
+    positive, white at zero and blue where they are negative. `size` is the width of one picture in inches.
     """
     if scale not in ("all", "row", "image"):
         raise ValueError(f'expected scale "all", "row" or "image", got {scale!r}')
@@ -192,23 +190,24 @@ def image_rows(
     for picture in (picture for row in pictures for picture in row):
         if picture.ndim != 2 and picture.shape[2:] != (3,):
             raise ValueError(f"expected pictures of shape (height, width), got {picture.shape}")
-    fig = _grid(pictures, captions, labels=list(rows), title=title, limits=limits, scale=scale, signed=signed, size=size)
-    show(fig, alt)
+    look = {"limits": limits, "scale": scale, "signed": signed, "size": size}
+    show(_grid(pictures, captions, labels=list(rows), title=title, **look), alt)
 
 
 def save_picture(pixels: np.ndarray, folder: Path, name: str) -> Path:
     """Write grey pixels (height, width) uint8 as the PNG file folder/name, whole or not at all; return the folder.
 
-    The folder is made if it does not exist. Where it can't be written, a new temporary folder takes its place, and a line
-    says so; pass the returned folder the next time.
+    Where the folder can't be made or written, a new temporary folder takes its place, and a line says so; pass the returned
+    folder the next time.
     """
+    folder = Path(folder)
     try:
         _write_png(pixels, folder, name)
     except OSError as error:
-        reason, folder = error.strerror or error, Path(tempfile.mkdtemp(prefix=f"{Path(folder).name}-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
         _write_png(pixels, folder, name)
-        print(f"The folder for pictures can't be written ({reason}). They go to {folder} instead.")
-    return Path(folder)
+        print(f"The folder for pictures can't be written ({error.strerror or error}). They go to {folder} instead.")
+    return folder
 
 
 class Progress:
@@ -225,7 +224,7 @@ class Progress:
         self.start = self.shown = time.perf_counter()
         self.handle = None
         if get_ipython() is not None:  # plain Python has no line that could be replaced: it prints the last one
-            self.handle = display(self._text(f"{label} …"), raw=True, display_id=True)
+            self.handle = display({"text/plain": f"{label} …"}, raw=True, display_id=True)
 
     @property
     def seconds(self) -> float:
@@ -235,22 +234,20 @@ class Progress:
     def update(self, done: int, text: str = "") -> None:
         """Say that `done` of `total` is done, with the time that is left."""
         now = time.perf_counter()
-        if now - self.shown < 0.25 or self.handle is None:
-            return
-        self.shown = now
-        left = (now - self.start) / max(done, 1) * (self.total - done)
-        self.handle.update(self._text(f"{self.label}: {done:,} of {self.total:,}, {left:.0f} s left  {text}"), raw=True)
+        if now - self.shown >= 0.25:
+            self.shown = now
+            left = (now - self.start) / max(done, 1) * (self.total - done)
+            self._replace(f"{done:,} of {self.total:,}, {left:.0f} s left  {text}")
 
     def close(self, text: str) -> None:
         """Replace the line by `text`, which stays."""
-        if self.handle is not None:
-            self.handle.update(self._text(f"{self.label}: {text}"), raw=True)
-        else:
+        self._replace(text)
+        if self.handle is None:
             print(f"{self.label}: {text}")
 
-    @staticmethod
-    def _text(text: str) -> dict[str, str]:
-        return {"text/plain": text}
+    def _replace(self, text: str) -> None:
+        if self.handle is not None:
+            self.handle.update({"text/plain": f"{self.label}: {text}"}, raw=True)
 
 
 def _axes(ax: Axes | None, alt: str | None, size: tuple[float, float]) -> Axes:
@@ -266,43 +263,31 @@ def _grid(
     rows: Sequence[Sequence[np.ndarray]],
     captions: Sequence[str] | None,
     *,
-    labels: Sequence[str] = (),
     title: str,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float] | None,
+    size: float,
+    labels: Sequence[str] = (),
     scale: str = "all",
     signed: bool = False,
     cmap: str = "gray_r",
-    size: float = 0.85,
     frame: bool = True,
 ) -> Figure:
     """A grid of pictures, drawn but not shown; the arguments are those of `image_rows`."""
     count, columns = sum(map(len, rows)), max(map(len, rows))
     if captions is not None and len(captions) != count:
         raise ValueError(f"expected {count} captions, one for each picture, got {len(captions)}")
-    remaining = iter(captions if captions is not None else [""] * count)
-    lines = max((caption.count("\n") + 1 for caption in captions or [] if caption), default=0)
+    captions = list(captions) if captions is not None else [""] * count
+    lines = max(caption.count("\n") + 1 if caption else 0 for caption in captions)
     margin = max((0.075 * len(line) + 0.15 for label in labels for line in label.split("\n") if line), default=0)
     above = 0.17 * lines + 0.05  # inches over each row, for its captions
     width, height = margin + size * columns, (size + above) * len(rows)
-    fig, grid = plt.subplots(
-        len(rows),
-        columns + 1,
-        figsize=(width, height),
-        squeeze=False,
-        gridspec_kw={
-            "width_ratios": [max(margin, 1e-3), *[size] * columns],
-            "left": 0,
-            "right": 1,
-            "bottom": 0,
-            "top": 1 - above / height,
-            "wspace": 0.07,
-            "hspace": above / size,
-        },
-    )
-    everything = [picture for row in rows for picture in row]
+    widths = [max(margin, 1e-3), *[size] * columns]
+    fig, grid = plt.subplots(len(rows), len(widths), figsize=(width, height), width_ratios=widths, squeeze=False)
+    fig.subplots_adjust(left=0, right=1, bottom=0, top=1 - above / height, wspace=0.07, hspace=above / size)
+    everything, remaining = [picture for row in rows for picture in row], iter(captions)
+    for place in grid.flat:
+        place.axis("off")
     for row, places, label in zip(rows, grid, labels or [""] * len(rows)):
-        for place in places:
-            place.axis("off")
         places[0].text(0, 0.5, label, va="center", fontsize=9, transform=places[0].transAxes)
         for picture, place in zip(row, places[1:]):
             together = {"all": everything, "row": row, "image": [picture]}[scale]
@@ -330,7 +315,6 @@ def _png(fig: Figure) -> bytes:
 
 
 def _write_png(pixels: np.ndarray, folder: Path, name: str) -> None:
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{uuid.uuid4().hex}.part"  # another kernel may be writing the same file
     try:

@@ -37,8 +37,7 @@ def quiet() -> Iterator[None]:
             os.close(stderr)
             if failed and sys.stderr is not None:
                 held.seek(0)
-                sys.stderr.write(held.read().decode(errors="replace"))
-                sys.stderr.flush()
+                print(held.read().decode(errors="replace"), end="", file=sys.stderr, flush=True)
 
 
 def prepare_keras() -> None:

@@ -117,8 +117,8 @@ def parts(result: Any, names: Iterable[str], convert: Callable[[Any, str], Any] 
         raise NotWritten
     if len(found) != len(names):
         raise NotYet(f"expected {len(names)} values, {', '.join(names)}, got {described(result)}.")
-    if any(missing):
-        absent = [name for name, is_missing in zip(names, missing) if is_missing]
+    absent = [name for name, is_missing in zip(names, missing) if is_missing]
+    if absent:
         raise NotYet(f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} still missing.")
     return list(map(convert, found, names))
 
@@ -169,9 +169,9 @@ def compare(
 ) -> None:
     """Compare an answer with what is right, part by part; the parts stand in the order in which they are returned.
 
-    Raises NotYet with the known mistake that explains the whole answer; else the order of the parts; else with the *last* wrong
-    part and the known mistake that explains it, since in backpropagation the parts before it follow from it. Where no mistake
-    is known, the worst element is shown; `place` names it, from the part's name and the indices.
+    Raises NotYet with the known mistake that explains the whole answer; else with the order of the parts; else with the last
+    wrong part, since in backpropagation the parts before it follow from it, and the known mistake that explains it. Where no
+    mistake is known, the worst element is shown; `place` names it, from the part's name and the indices.
     """
     mistakes, names = list(mistakes), list(right)
     want = [np.asarray(value, float) for value in right.values()]

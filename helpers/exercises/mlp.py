@@ -56,9 +56,7 @@ def check_bias_gradients(your_bias_gradients: Callable[..., Any]) -> bool | None
         *scaled(right, {-1: "A bias is added, so its gradient has the sign of the delta.", 2: "There is no square left here."}),
         Mistake("the mean runs over the units", both(lambda a: a.mean(0, keepdims=True)), "Average over the samples, axis 1."),
         Mistake("the sum runs over the units", both(lambda a: a.sum(0, keepdims=True)), "Average over the samples, axis 1."),
-        Mistake(
-            "this sums, and loses an axis", both(lambda a: a.sum(1)), "Keep a column (units, 1), and average over the samples."
-        ),
+        Mistake("this sums, and loses an axis", both(lambda a: a.sum(1)), "Average over the samples; keep a column (units, 1)."),
         Mistake("the shape is (units,)", both(lambda a: a.mean(1)), "Keep a column (units, 1): it is added to (units, n)."),
         Mistake("all units get the same gradient", both(lambda a: a.mean()), "Average over the samples alone, axis 1."),
         Mistake("this divides by the units", both(lambda a: a.sum(1, keepdims=True) / len(a)), "n counts the samples, columns."),

@@ -81,22 +81,12 @@ def check_distance(your_two_memories: Callable[[], Any]) -> bool | None:
         return tuple(np.transpose(states))
 
     late = np.append(0, s[:-1])
+    goes = "Row i of U says where entry i of h = (distance, speed) goes."
+    old = "It adds the old speed: put the equation of the speed into that of the distance"
     mistakes = [
-        Mistake(
-            "U is transposed, or the order is (speed, distance)",
-            (v, s),
-            "Row i of U says where entry i of h = (distance, speed) goes.",
-        ),
-        Mistake(
-            "the distance is one step late",
-            (late, v),
-            "It adds the old speed: put the equation of the speed into that of the distance.",
-        ),
-        Mistake(
-            "the distance is one step late, and the order is (speed, distance)",
-            (v, late),
-            "It adds the old speed: put the equation of the speed into that of the distance, which comes first.",
-        ),
+        Mistake("U is transposed, or the order is (speed, distance)", (v, s), goes),
+        Mistake("the distance is one step late", (late, v), f"{old}."),
+        Mistake("the distance is one step late, and the order is (speed, distance)", (v, late), f"{old}, which comes first."),
         Mistake("both units hold the speed", (v, v), "The distance keeps what it has, and adds the speed."),
     ]
 
@@ -132,35 +122,29 @@ def check_last_gradient(your_gradient: Callable[..., Any]) -> bool | None:
     every = delta.copy()  # backpropagation through time of the loss at every step
     for t in range(steps - 2, -1, -1):
         every[:, t] += U * every[:, t + 1]
-    alone = "Only the last step is in the loss: there the delta is 2 (h - y_last) / N."
+    factors = {
+        -1: "The delta is h - y, not y - h.",
+        1 / 2: "The derivative of a square has a factor of two.",
+        2: "The factor of two of the square counts once.",
+        n: "The loss is a mean: divide by the number of series.",
+        n / 2: "Divide by the number of series, and mind the two of the square.",
+        1 / n: "Divide by the number of series once.",
+        1 / steps: "You divide by the number of steps, but only one of them is in the loss.",
+        0.5 / steps: "You divide by the number of steps, but one is in the loss; and the two of the square is missing.",
+        U: "A power of U too many: the delta of the last step is not multiplied by U.",
+        1 / U: "A power of U is missing: the delta of the step before the last is multiplied by U once.",
+    }
+    last, alone = delta[:, -1:], "Only the last step is in the loss: there the delta is 2 (h - y_last) / N."
     mistakes = [
-        *scaled(
-            right,
-            {
-                -1: "The delta is h - y, not y - h.",
-                0.5: "The derivative of a square has a factor of two.",
-                2: "The factor of two of the square counts once.",
-                n: "The loss is a mean: divide by the number of series.",
-                n / 2: "Divide by the number of series, and mind the two of the square.",
-                1 / n: "Divide by the number of series once.",
-                1 / steps: "You divide by the number of steps, but only one of them is in the loss.",
-                0.5
-                / steps: "You divide by the number of steps, but only one is in the loss; and the two of the square is missing.",
-                U: "A power of U too many: the delta of the last step is not multiplied by U.",
-                1 / U: "A power of U is missing: the delta of the step before the last is multiplied by U once.",
-            },
-        ),
-        Mistake(
-            "the delta stops at the last step", gradient(delta[:, -1:] * (powers == 1)), "It goes back through U to all steps."
-        ),
-        Mistake(
-            "a power of U is missing", gradient(delta[:, -1:] * np.minimum(1, powers / U)), "Each step back multiplies by U."
-        ),
-        Mistake("the delta isn't multiplied by U", gradient(delta[:, -1:] * np.ones(steps)), "Each step back multiplies by U."),
-        Mistake("every step is compared with y_last", gradient(delta), alone),
+        *scaled(right, factors),
+        Mistake("the delta stops at the last step", gradient(last * (powers == 1)), "It goes back through U to all steps."),
+        Mistake("a power of U is missing", gradient(last * np.minimum(1, powers / U)), "Each step back multiplies by U."),
+        Mistake("the delta isn't multiplied by U", gradient(last * np.ones(steps)), "Each step back multiplies by U."),
         Mistake("dL/dU has h_t", gradient(memory=h), "U multiplies h_(t-1), the state before the step."),
-        Mistake("every step is compared with y_last", gradient(every), alone),
-        Mistake("every step is compared with y_last", tuple(np.array(gradient(every)) / steps), alone),
+        *(
+            Mistake("every step is compared with y_last", wrong, alone)
+            for wrong in (gradient(delta), gradient(every), tuple(np.array(gradient(every)) / steps))
+        ),
     ]
 
     def examine(answer: Answer) -> str:
