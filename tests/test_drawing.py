@@ -203,13 +203,6 @@ def test_a_script_and_a_kernel_without_anywidget_get_a_sentence(sample, displaye
         assert each.widget is None and each.read == {"net": 7} and displayed == []
 
 
-def test_importing_it_imports_no_heavy_library():
-    heavy = ("anywidget", "ipywidgets", "tensorflow", "keras", "matplotlib", "PIL")
-    code = f"import sys, helpers, helpers.drawing; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr
-
-
 def test_the_status_line_of_the_pad_follows_what_the_kernel_answers():
     node = shutil.which("node") or pytest.skip("needs Node.js")
     command = [node, ROOT / "tests" / "pad_in_node.mjs", ROOT / "helpers" / "drawing.js"]

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,109 +13,24 @@ import pytest
 from PIL import Image
 
 from helpers import plotting
-from helpers.plotting import (
-    COLOURS,
-    DASHES,
-    Progress,
-    image_rows,
-    plot_dots,
-    plot_images,
-    plot_lines,
-    save_picture,
-    set_figure_note,
-    show,
-)
+from helpers.plotting import COLOURS, DASHES, Progress, image_rows, plot_dots, plot_images, plot_lines, save_picture, show
 
-
-class Shown:
-    """What was displayed, in order."""
-
-    def __init__(self):
-        self.outputs = []
-
-    def __call__(self, bundle, metadata=None, raw=False, display_id=None):
-        assert raw
-        self.outputs.append((bundle, metadata))
-        return self
-
-    def update(self, bundle, raw=False):
-        self.outputs.append((bundle, None))
+GREY = np.zeros((3, 4), np.uint8)
 
 
 @pytest.fixture
 def shown(monkeypatch):
-    shown = Shown()
-    monkeypatch.setattr(plotting, "display", shown)
+    """What was displayed as if in a kernel, in order: (bundle, metadata)."""
+    outputs = []
+
+    def display(bundle, metadata=None, raw=False, display_id=None):
+        assert raw
+        outputs.append((bundle, metadata))
+        return SimpleNamespace(update=display)
+
+    monkeypatch.setattr(plotting, "display", display)
     monkeypatch.setattr(plotting, "get_ipython", lambda: "a kernel")
-    return shown
-
-
-def picture(bundle):
-    return Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
-
-
-def test_a_shown_figure_is_a_small_png_with_its_alt_text_and_is_closed(shown):
-    fig, ax = plt.subplots()
-    ax.imshow(np.random.default_rng(0).random((50, 50)))
-    show(fig, "Noise")
-    (bundle, metadata), = shown.outputs  # fmt: skip
-    assert metadata == {"image/png": {"alt": "Noise"}} and bundle["text/plain"] == "Noise"
-    assert len(picture(bundle).getcolors()) <= 128
-    assert not plt.get_fignums()
-
-
-def test_a_figure_without_alt_text_is_refused(shown):
-    for empty in ("", "  "):
-        with pytest.raises(ValueError, match="alt"):
-            show(plt.figure(), empty)
-    with pytest.raises(ValueError, match="alt"):
-        plot_lines([1, 2], {"a": [1, 2]}, title="t", xlabel="x", ylabel="y")
-    plt.close("all")
-
-
-def test_a_note_stands_under_every_figure_until_it_is_taken_away(shown, monkeypatch):
-    monkeypatch.setattr(plotting, "_figure_note", "")
-    for note, texts in [("embedded sample", ["embedded sample"]), ("", [])]:
-        set_figure_note(note)
-        fig = plt.figure()
-        show(fig, "Empty")
-        assert [text.get_text() for text in fig.texts] == texts
-
-
-def test_lines_have_titles_labels_and_a_legend_where_there_are_several(shown):
-    axes = plot_lines([1, 10], {"a": [1, 2], "b": [3, np.nan]}, title="T", xlabel="X", ylabel="Y", alt="Lines", log="x")
-    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == ("T", "X", "Y")
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
-    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear") and len(shown.outputs) == 1
-
-
-def test_lines_can_be_drawn_on_given_axes_without_being_shown(shown):
-    fig, ax = plt.subplots()
-    assert plot_lines([1, 2], {"a": [1, 2]}, title="T", xlabel="X", ylabel="Y", ax=ax) is ax
-    assert shown.outputs == [] and ax.get_legend() is None
-    plt.close(fig)
-
-
-def test_a_line_of_the_wrong_length_is_named():
-    with pytest.raises(ValueError, match="expected 2 values for the line 'a'.*got 3"):
-        plot_lines([1, 2], {"a": [1, 2, 3]}, title="T", xlabel="X", ylabel="Y", alt="A")
-    plt.close("all")
-
-
-@pytest.mark.parametrize("shape", [(12, 28, 28), (3, 28, 28, 1), (1, 5, 7)])
-def test_pictures_are_drawn_in_a_grid_with_their_captions(shown, shape):
-    plot_images(np.zeros(shape), [str(i) for i in range(shape[0])], title="T", alt="Pictures", limits=(0, 1))
-    assert picture(shown.outputs[0][0]).width > 20
-
-
-def test_pictures_of_another_shape_or_with_too_few_captions_are_refused():
-    with pytest.raises(ValueError, match=r"\(n, height, width\), got \(28, 28\)"):
-        plot_images(np.zeros((28, 28)), title="T", alt="A")
-    with pytest.raises(ValueError, match="expected 2 captions, one for each picture, got 1"):
-        plot_images(np.zeros((2, 28, 28)), ["a"], title="T", alt="A")
-
-
-# --- rows of pictures ---
+    return outputs
 
 
 @pytest.fixture
@@ -122,82 +38,82 @@ def drawn(monkeypatch):
     """The figures that were shown, still open, with their alt texts."""
     figures = []
     monkeypatch.setattr(plotting, "show", lambda fig, alt: figures.append((fig, alt)))
-    yield figures
+    return figures
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
     plt.close("all")
 
 
-def pictures_of(fig):
-    """The axes that hold a picture, in order."""
-    return [ax for ax in fig.axes if ax.images]
+def pictures_of(figures):
+    """What the last figure shows as pictures, in order."""
+    return [ax.images[0] for ax in figures[-1][0].axes if ax.images]
 
 
-def test_rows_of_pictures_have_their_labels_captions_title_and_alt_text(drawn):
-    rows = {"first": np.zeros((3, 5, 4)), "second": [np.ones((2, 2)), np.ones((7, 7, 1))]}
-    image_rows(rows, ["a", "b", "c", "d", "e"], title="T", alt="Two rows")
-    ((fig, alt),) = drawn
-    assert alt == "Two rows" and fig.get_suptitle() == "T"
-    assert [ax.get_title() for ax in pictures_of(fig)] == ["a", "b", "c", "d", "e"]
-    assert [ax.images[0].get_array().shape for ax in pictures_of(fig)] == [(5, 4)] * 3 + [(2, 2), (7, 7)]
-    labels = {text.get_text(): ax.get_position().y0 for ax in fig.axes for text in ax.texts if text.get_text()}
-    assert list(labels) == ["first", "second"]
-    heights = [ax.get_position().y0 for ax in pictures_of(fig)]
-    assert np.ptp(heights[:3]) < 1e-9 and np.ptp(heights[3:]) < 1e-9 and heights[0] > heights[3] + 0.1
-    assert labels["first"] > labels["second"]
+def test_a_shown_figure_is_a_small_png_with_its_alt_text_and_is_closed(shown):
+    fig, ax = plt.subplots()
+    ax.imshow(np.random.default_rng(0).random((50, 50)))
+    show(fig, "Noise")
+    ((bundle, metadata),) = shown
+    assert metadata == {"image/png": {"alt": "Noise"}} and bundle["text/plain"] == "Noise"
+    assert len(Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).getcolors()) <= 128
+    assert not plt.get_fignums()
 
 
-def test_no_label_caption_or_title_lies_over_another_or_over_a_picture(drawn):
-    rows = {"the same training images\nscore 0.0": np.zeros((8, 28, 28)), "noise": np.zeros((3, 28, 28))}
-    for captions in (None, ["two\nlines"] * 11):
-        image_rows(rows, captions, title="A title", alt="Two rows", size=0.6)
-        fig = drawn[-1][0]
-        fig.draw_without_rendering()
-        texts = [text for ax in fig.axes for text in (*ax.texts, ax.title) if text.get_text()] + list(fig.texts)
-        boxes = [text.get_window_extent().padded(-1) for text in texts]  # they may touch, but not overlap
-        boxes += [ax.get_window_extent() for ax in pictures_of(fig)]
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+def test_a_note_stands_under_every_figure_until_it_is_taken_away(shown):
+    for note, texts in [("embedded sample", ["embedded sample"]), ("", [])]:
+        plotting.set_figure_note(note)
+        fig = plt.figure()
+        show(fig, "Empty")
+        assert [text.get_text() for text in fig.texts] == texts
 
 
-def test_pictures_share_one_scale_or_a_row_has_one_or_each_its_own(drawn):
-    rows = {"a": np.array([[[0, 1]], [[2, 3]]]), "b": np.array([[[4, 9]]])}
-    expected = {"all": [(0, 9)] * 3, "row": [(0, 3), (0, 3), (4, 9)], "image": [(0, 1), (2, 3), (4, 9)]}
-    for scale, limits in expected.items():
-        image_rows(rows, title="T", alt="Rows", scale=scale)
-        assert [ax.images[0].get_clim() for ax in pictures_of(drawn[-1][0])] == limits
-    image_rows(rows, title="T", alt="Rows", limits=(-1, 1))
-    assert {ax.images[0].get_clim() for ax in pictures_of(drawn[-1][0])} == {(-1, 1)}
+def test_plain_python_prints_the_alt_text_and_no_picture(capsys):
+    plot_lines([1, 2], {"a": [1, 2]}, title="T", xlabel="X", ylabel="Y", alt="A line that rises")
+    assert capsys.readouterr().out == "Figure: A line that rises\n"
+    assert not plt.get_fignums()
 
 
-def test_signed_pictures_are_white_at_zero_and_others_stay_grey(drawn):
-    image_rows({"": np.array([[[0, 1]], [[-3, 1]]])}, title="T", alt="Two", scale="image", signed=True)
-    grey, signed = (ax.images[0] for ax in pictures_of(drawn[0][0]))
-    assert (grey.get_cmap().name, grey.get_clim()) == ("gray_r", (0, 1))
-    assert (signed.get_cmap().name, signed.get_clim()) == ("RdBu_r", (-3, 3))
-
-
-def test_coloured_pictures_keep_their_colours(drawn):
-    coloured = np.random.default_rng(0).random((4, 5, 3))
-    image_rows({"": [coloured]}, title="T", alt="One", limits=(0, 1))
-    assert np.allclose(pictures_of(drawn[0][0])[0].images[0].get_array(), coloured)
+LABELS = {"title": "T", "xlabel": "X", "ylabel": "Y"}
+DOTS = {"title": "T", "xlabel": "X"}
+ROWS = {"title": "T", "alt": "Rows"}
 
 
 @pytest.mark.parametrize(
-    ("rows", "options", "message"),
+    ("draw", "message"),
     [
-        ({"a": np.zeros((2, 3, 3))}, {"captions": ["one"]}, "expected 2 captions, one for each picture, got 1"),
-        ({"a": np.zeros((3, 3))}, {}, r"expected pictures of shape \(height, width\), got \(3,\)"),
-        ({"a": np.zeros((2, 3, 3, 2))}, {}, r"expected pictures of shape \(height, width\), got \(3, 3, 2\)"),
-        ({"a": []}, {}, "expected at least one picture in each row, got none"),
-        ({}, {}, "expected at least one picture in each row, got none"),
-        ({"a": np.zeros((2, 3, 3))}, {"scale": "each"}, 'expected scale "all", "row" or "image", got \'each\''),
+        (lambda: show(plt.figure(), ""), "expected alt, a sentence"),
+        (lambda: show(plt.figure(), "  "), "expected alt, a sentence"),
+        (lambda: plot_lines([1, 2], {"a": [1, 2]}, **LABELS), "expected alt, a sentence"),
+        (lambda: plot_lines([1, 2], {"a": [1, 2, 3]}, **LABELS, alt="A"), "expected 2 values for the line 'a'.*got 3"),
+        (lambda: plot_dots({"a": [1, 2]}, **DOTS), "expected alt, a sentence"),
+        (lambda: plot_dots({"a": [1, np.nan]}, **DOTS, alt="A"), "expected one finite number for each seed of 'a', got .*nan"),
+        (lambda: plot_images(np.zeros((28, 28)), **ROWS), r"\(n, height, width\), got \(28, 28\)"),
+        (lambda: plot_images(np.zeros((0, 28, 28)), **ROWS), r"\(n, height, width\), got \(0, 28, 28\)"),
+        (lambda: plot_images(np.zeros((2, 28, 28)), ["a"], **ROWS), "expected 2 captions, one for each picture, got 1"),
+        (lambda: image_rows({"a": np.zeros((2, 3, 3))}, ["a"], **ROWS), "expected 2 captions, one for each picture, got 1"),
+        (lambda: image_rows({"a": np.zeros((3, 3))}, **ROWS), r"expected pictures of shape \(height, width\), got \(3,\)"),
+        (lambda: image_rows({"a": np.zeros((2, 3, 3, 2))}, **ROWS), r"pictures of shape \(height, width\), got \(3, 3, 2\)"),
+        (lambda: image_rows({"a": []}, **ROWS), "expected at least one picture in each row, got none"),
+        (lambda: image_rows({}, **ROWS), "expected at least one picture in each row, got none"),
+        (lambda: image_rows({"a": np.zeros((2, 3, 3))}, scale="each", **ROWS), 'scale "all", "row" or "image", got \'each\''),
     ],
 )
-def test_rows_that_cannot_be_drawn_are_refused(rows, options, message):
+def test_what_cannot_be_drawn_or_has_no_alt_text_is_refused(draw, message):
     with pytest.raises(ValueError, match=message):
-        image_rows(rows, title="T", alt="Rows", **options)
-    plt.close("all")
+        draw()
 
 
-# --- dots ---
+def test_lines_have_titles_labels_and_a_legend_where_there_are_several(shown):
+    axes = plot_lines([1, 10], {"a": [1, 2], "b": [3, np.nan]}, **LABELS, alt="Lines", log="x")
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == ("T", "X", "Y")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear") and len(shown) == 1
+    _, given = plt.subplots()
+    assert plot_lines([1, 2], {"a": [1, 2]}, **LABELS, ax=given) is given
+    assert given.get_legend() is None and len(shown) == 1, "what is drawn on given axes isn't shown"
 
 
 def test_dots_stand_one_for_each_seed_with_their_mean_from_top_to_bottom(drawn):
@@ -209,23 +125,87 @@ def test_dots_stand_one_for_each_seed_with_their_mean_from_top_to_bottom(drawn):
     assert mean.get_xdata().tolist() == [5] and single.get_xdata().tolist() == [2.5]
     assert [text.get_text() for text in axes.texts] == ["5.00 %", "2.50 %"]
     assert (axes.get_title(), axes.get_xlabel(), axes.get_xscale()) == ("T", "misread, %", "linear")
-    assert drawn[0][1] == "Dots"
+    assert [alt for _, alt in drawn] == ["Dots"]
 
 
 def test_dots_can_have_a_logarithmic_axis_and_given_axes(drawn):
     fig, ax = plt.subplots()
-    assert plot_dots({"a": [1, 100]}, title="T", xlabel="x", log=True, ax=ax) is ax
+    assert plot_dots({"a": [1, 100]}, **DOTS, log=True, ax=ax) is ax and drawn == []
     fig.draw_without_rendering()
-    assert ax.get_xscale() == "log" and drawn == []
-    assert {"1", "10", "100"} <= {label.get_text() for label in ax.get_xticklabels()}
+    assert ax.get_xscale() == "log" and {"1", "10", "100"} <= {label.get_text() for label in ax.get_xticklabels()}
 
 
-def test_dots_that_are_no_numbers_or_lack_their_alt_text_are_refused():
-    with pytest.raises(ValueError, match="expected one finite number for each seed of 'a', got .*nan"):
-        plot_dots({"a": [1, np.nan]}, title="T", xlabel="x", alt="Dots")
-    with pytest.raises(ValueError, match="expected alt"):
-        plot_dots({"a": [1, 2]}, title="T", xlabel="x")
-    plt.close("all")
+@pytest.mark.parametrize("shape", [(12, 28, 28), (3, 28, 28, 1), (1, 5, 7)])
+def test_pictures_are_drawn_in_a_grid_with_their_captions(drawn, shape):
+    pictures = np.random.default_rng(0).random(shape)
+    plot_images(pictures, [str(i) for i in range(shape[0])], title="T", alt="Pictures", limits=(0, 2))
+    assert [picture.axes.get_title() for picture in pictures_of(drawn)] == [str(i) for i in range(shape[0])]
+    assert all(np.array_equal(shown.get_array(), own.squeeze()) for shown, own in zip(pictures_of(drawn), pictures))
+    assert {picture.get_clim() for picture in pictures_of(drawn)} == {(0, 2)}
+    heights = {round(picture.axes.get_position().y0, 6) for picture in pictures_of(drawn)}
+    assert len(heights) == -(-shape[0] // 10), "ten stand in a row"
+
+
+def test_rows_of_pictures_have_their_labels_captions_title_and_alt_text(drawn):
+    rows = {"first": np.zeros((3, 5, 4)), "second": [np.ones((2, 2)), np.ones((7, 7, 1))]}
+    image_rows(rows, ["a", "b", "c", "d", "e"], title="T", alt="Two rows")
+    ((fig, alt),) = drawn
+    assert alt == "Two rows" and fig.get_suptitle() == "T"
+    assert [picture.axes.get_title() for picture in pictures_of(drawn)] == ["a", "b", "c", "d", "e"]
+    assert [picture.get_array().shape for picture in pictures_of(drawn)] == [(5, 4)] * 3 + [(2, 2), (7, 7)]
+    labels = {text.get_text(): ax.get_position().y0 for ax in fig.axes for text in ax.texts if text.get_text()}
+    assert list(labels) == ["first", "second"] and labels["first"] > labels["second"]
+    heights = [picture.axes.get_position().y0 for picture in pictures_of(drawn)]
+    assert np.ptp(heights[:3]) < 1e-9 and np.ptp(heights[3:]) < 1e-9 and heights[0] > heights[3] + 0.1
+
+
+def test_no_label_caption_or_title_lies_over_another_or_over_a_picture(drawn):
+    rows = {"the same training images\nscore 0.0": np.zeros((8, 28, 28)), "noise": np.zeros((3, 28, 28))}
+    for captions in (None, ["two\nlines"] * 11):
+        image_rows(rows, captions, title="A title", alt="Two rows", size=0.6)
+        fig = drawn[-1][0]
+        fig.draw_without_rendering()
+        texts = [text for ax in fig.axes for text in (*ax.texts, ax.title) if text.get_text()] + list(fig.texts)
+        boxes = [text.get_window_extent().padded(-1) for text in texts]  # they may touch, but not overlap
+        boxes += [picture.axes.get_window_extent() for picture in pictures_of(drawn)]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize(
+    ("look", "limits"),
+    [
+        ({"scale": "all"}, [(0, 9)] * 3),
+        ({"scale": "row"}, [(0, 3), (0, 3), (4, 9)]),
+        ({"scale": "image"}, [(0, 1), (2, 3), (4, 9)]),
+        ({"limits": (-1, 1)}, [(-1, 1)] * 3),
+    ],
+)
+def test_pictures_share_one_scale_or_a_row_has_one_or_each_its_own(drawn, look, limits):
+    image_rows({"a": np.array([[[0, 1]], [[2, 3]]]), "b": np.array([[[4, 9]]])}, **ROWS, **look)
+    assert [picture.get_clim() for picture in pictures_of(drawn)] == limits
+
+
+def test_signed_pictures_are_white_at_zero_and_others_stay_grey(drawn):
+    image_rows({"": np.array([[[0, 1]], [[-3, 1]]])}, **ROWS, scale="image", signed=True)
+    grey, signed = pictures_of(drawn)
+    assert (grey.get_cmap().name, grey.get_clim()) == ("gray_r", (0, 1))
+    assert (signed.get_cmap().name, signed.get_clim()) == ("RdBu_r", (-3, 3))
+
+
+def test_coloured_pictures_keep_their_colours(drawn):
+    coloured = np.random.default_rng(0).random((4, 5, 3))
+    image_rows({"": [coloured]}, **ROWS, limits=(0, 1))
+    assert np.allclose(pictures_of(drawn)[0].get_array(), coloured)
+
+
+def luminance(colour):
+    linear = [(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_line_has_a_dash_of_its_own_and_can_be_seen_on_white():
+    assert len(set(map(str, DASHES))) == len(COLOURS) == len(set(COLOURS))
+    assert all(1.05 / (luminance(colour) + 0.05) > 2 for colour in COLOURS)
 
 
 # --- pictures in files ---
@@ -242,11 +222,11 @@ def test_a_picture_is_written_into_a_folder_that_is_made(tmp_path):
 
 def test_where_the_folder_cannot_be_written_a_temporary_one_is_named(tmp_path, capsys):
     (tmp_path / "images").write_text("a file is in the way")
-    folder = save_picture(np.zeros((3, 4), np.uint8), tmp_path / "images", "mnist_0.png")
+    folder = save_picture(GREY, tmp_path / "images", "mnist_0.png")
     assert (folder / "mnist_0.png").exists() and folder != tmp_path / "images"
     said = capsys.readouterr().out
     assert "can't be written" in said and str(folder) in said
-    save_picture(np.zeros((3, 4), np.uint8), folder, "mnist_1.png")
+    save_picture(GREY, folder, "mnist_1.png")
     assert capsys.readouterr().out == ""
     shutil.rmtree(folder)
 
@@ -258,7 +238,7 @@ def test_a_write_that_fails_leaves_nothing_half_written(tmp_path, monkeypatch):
     monkeypatch.setattr(plotting.os, "replace", full)
     monkeypatch.setattr(plotting.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(OSError):
-        save_picture(np.zeros((3, 4), np.uint8), tmp_path / "images", "mnist_0.png")
+        save_picture(GREY, tmp_path / "images", "mnist_0.png")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -271,13 +251,7 @@ def test_two_programs_that_write_the_same_picture_do_not_meet(tmp_path):
         assert len(image.getcolors()) == 1
 
 
-# --- without a kernel, and the line of progress ---
-
-
-def test_plain_python_prints_the_alt_text_and_no_picture(capsys):
-    plot_lines([1, 2], {"a": [1, 2]}, title="T", xlabel="X", ylabel="Y", alt="A line that rises")
-    assert capsys.readouterr().out == "Figure: A line that rises\n"
-    assert not plt.get_fignums()
+# --- the line of progress ---
 
 
 def test_plain_python_prints_the_last_line_of_progress_only(capsys):
@@ -292,19 +266,9 @@ def test_progress_is_one_line_refreshed_at_most_four_times_a_second(shown):
     progress = Progress(1000, "training")
     for step in range(1000):
         progress.update(step + 1, f"loss {step}")
-    progress.shown -= 1  # as if a second had gone by
+    progress.shown, progress.start = progress.shown - 1, progress.start - 1000  # as if it had begun long ago
     progress.update(500, "loss 0.1")
     progress.close("1,000 steps")
-    texts = [bundle["text/plain"] for bundle, _ in shown.outputs]
+    texts = [bundle["text/plain"] for bundle, _ in shown]
     assert texts[0] == "training …" and texts[-1] == "training: 1,000 steps" and len(texts) <= 5
-    assert re.fullmatch(r"training: 500 of 1,000, \d+ s left  loss 0.1", texts[-2])
-
-
-def luminance(colour):
-    linear = [(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_every_line_has_a_dash_of_its_own_and_can_be_seen_on_white():
-    assert len(set(map(str, DASHES))) == len(COLOURS) == len(set(COLOURS))
-    assert all(1.05 / (luminance(colour) + 0.05) > 2 for colour in COLOURS)
+    assert re.fullmatch(r"training: 500 of 1,000, 100\d s left  loss 0.1", texts[-2])

@@ -82,15 +82,23 @@ def test_the_backend_that_was_chosen_stays_chosen():
 # --- Keras and TensorFlow ---
 
 
-def test_importing_helpers_chooses_tensorflow_and_imports_nothing():
-    code = "import os, sys, helpers; print(os.environ['KERAS_BACKEND'], 'keras' in sys.modules, 'tensorflow' in sys.modules)"
-    assert python(code, KERAS_BACKEND="jax").split() == ["tensorflow", "False", "False"]
+def test_importing_helpers_chooses_tensorflow_and_keeps_what_else_was_asked_for():
+    names = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH")
+    code = f"import os, helpers; print(*[os.environ[name] for name in {names}])"
+    assert python(code, **dict(zip(names, ("jax", "0", "false")))) == "tensorflow 0 false\n"
 
 
-def test_importing_helpers_keeps_the_log_level_that_was_asked_for():
-    code = "import os, helpers; print(os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['TF_FORCE_GPU_ALLOW_GROWTH'])"
-    asked = python(code, TF_CPP_MIN_LOG_LEVEL="0", TF_FORCE_GPU_ALLOW_GROWTH="false")
-    assert asked.split() == ["0", "false"]
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("helpers.data", "matplotlib PIL scipy skimage requests pooch pandas sklearn tensorflow keras"),
+        ("helpers.drawing", "matplotlib PIL anywidget ipywidgets pandas sklearn tensorflow keras"),
+        ("helpers.plotting, helpers.diagrams, helpers.exercises.gan", "scipy skimage pooch pandas sklearn tensorflow keras"),
+    ],
+)
+def test_importing_the_helpers_is_light(modules, heavy):
+    code = f"import sys; import {modules}; print([name for name in {heavy.split()} if name in sys.modules])"
+    assert python(code) == "[]\n"
 
 
 def test_keras_works_as_usual_whatever_keras_json_says(tmp_path):

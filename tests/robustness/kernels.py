@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +42,7 @@ class Run(NotebookClient):
 
 
 @contextlib.contextmanager
-def running(path: Path, folder: Path, **environment: str) -> Iterator[tuple[Run, list]]:
+def running(path: Path, folder: Path | str, **environment: str) -> Iterator[tuple[Run, list]]:
     """The run of the notebook in `path`, in `folder`, on the embedded sample; and its code cells, numbered."""
     notebook = read(path)
     run = Run(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
@@ -51,14 +50,9 @@ def running(path: Path, folder: Path, **environment: str) -> Iterator[tuple[Run,
         yield run, [(cell, number) for number, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
 
-@contextlib.contextmanager
-def workplace() -> Iterator[Path]:
+def workplace() -> tempfile.TemporaryDirectory:
     """A folder below notebooks/ for one run, gone afterwards: what a notebook writes never meets what a reader keeps there."""
-    folder = Path(tempfile.mkdtemp(prefix=".run-", dir=ROOT / "notebooks"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+    return tempfile.TemporaryDirectory(prefix=".run-", dir=ROOT / "notebooks")
 
 
 def said(cell) -> str:
