@@ -42,23 +42,21 @@ def readme_commands():
     return [[command for shell, command in fences if shell == wanted] for wanted in ("bash", "powershell")]
 
 
-def test_the_readme_gives_two_commands_of_one_line_and_their_windows_twins():
+def test_both_readmes_give_two_commands_of_one_line():
     unix, windows = readme_commands()
-    assert len(unix) == len(windows) == 2
+    assert re.findall(r"```bash\n(.*?)\n```", text("README.ja.md"), re.DOTALL) == unix
     for command, twin, runs in zip(unix, windows, ("sphinx notebooks site", "pytest"), strict=True):
         assert "\n" not in command + twin and "requirements.txt" in command and "requirements.txt" in twin
         assert command.endswith(f"-m {runs}") and f"-m {runs} " in twin
 
 
-def test_ci_and_the_workflows_run_the_readmes_test_command():
+def test_the_workflows_run_the_readmes_test_command():
     (_, unix), (_, windows) = readme_commands()
-    steps = workflow("tests")["jobs"]["sample"]["steps"]
-    runs = {step["run"]: step for step in steps if "run" in step}
+    runs = {step["run"]: step for step in workflow("tests")["jobs"]["sample"]["steps"] if "run" in step}
     assert unix in runs and windows in runs
     assert runs[windows]["env"]["PY_PYTHON"] == "${{ matrix.python }}", "else py takes the newest Python on the machine"
-    extraction = r"<!-- test command -->.*?^(python3 .*?)$"
-    assert re.search(extraction, text("README.md"), re.DOTALL | re.MULTILINE)[1] == unix
-    assert "<!-- test command -->" in text(".ci/run") and "README.md" in text(".ci/run")
+    marked = re.search(r"<!-- test command -->.*?^(python3 .*?)$", text("README.md"), re.DOTALL | re.MULTILINE)
+    assert marked[1] == unix, "what .ci/run takes from the README"
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -123,11 +121,9 @@ def test_conda_takes_the_same_packages_in_the_same_ranges():
     assert {name: conda[name] for name in conda if name not in ("python", "pip")} == requirements("requirements.txt")
 
 
-def test_python_s_range_is_said_in_one_way_everywhere():
-    assert "python>=3.10,<3.14" in text("environment.yml")
-    assert "Python 3.10, 3.11, 3.12 or 3.13" in text("README.md") and "Python 3.10 から 3.13" in text("README.ja.md")
+def test_every_python_in_conda_s_range_is_tested():
     pythons = workflow("tests")["jobs"]["sample"]["strategy"]["matrix"]["python"]
-    assert pythons == ["3.10", "3.11", "3.12", "3.13"]
+    assert pythons == ["3.10", "3.11", "3.12", "3.13"] and "python>=3.10,<3.14" in text("environment.yml")
 
 
 def test_nothing_can_be_installed_from_the_repository():
@@ -135,15 +131,11 @@ def test_nothing_can_be_installed_from_the_repository():
     assert not re.search(r"^\[(project|build-system)", text("pyproject.toml"), re.MULTILINE)
 
 
-def test_the_readme_has_the_notebooks_own_titles_and_says_what_pictures_show():
+def test_the_readme_has_the_notebooks_titles_and_says_what_pictures_show():
     titles = [read(path).cells[0].source.splitlines()[0].removeprefix("# ") for path in NOTEBOOKS]
     assert re.findall(r"\[\*\*(.*?)\*\*\]\(notebooks/", text("README.md")) == titles
     alts = re.findall(r'alt="(.*?)"', text("README.md")) + re.findall(r"^!\[(.*?)\]", text("README.md"), re.MULTILINE)
     assert len(alts) == 5 and all(len(alt) > 60 for alt in alts)
-
-
-def test_the_japanese_readme_gives_the_same_two_commands():
-    assert re.findall(r"```bash\n(.*?)\n```", text("README.ja.md"), re.DOTALL) == readme_commands()[0]
 
 
 def test_the_citation_names_this_repository():
@@ -174,16 +166,6 @@ def test_what_is_made_is_ignored_by_git():
 # --- the address ---
 
 
-def moved(folder):
-    """A git checkout in `folder` of the files that name the address."""
-    for path in [*NOTEBOOKS, *map(ROOT.joinpath, ("README.md", "CONTRIBUTING.md", "CITATION.cff"))]:
-        (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True, parents=True)
-        shutil.copyfile(path, folder / path.relative_to(ROOT))
-    for command in (["init", "--quiet"], ["add", "."]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    return folder
-
-
 def test_the_address_is_the_same_wherever_it_stands():
     name = address().removeprefix("https://github.com/")
     for path in [*NOTEBOOKS, ROOT / "README.md", ROOT / "CITATION.cff"]:
@@ -191,32 +173,32 @@ def test_the_address_is_the_same_wherever_it_stands():
         assert found and set(found) == {name}, path.name
 
 
+def line_that_sets(address):
+    """The line of CONTRIBUTING.md that sets the address everywhere."""
+    return re.search(r"^git grep .*$", text("CONTRIBUTING.md"), re.MULTILINE)[0].replace("OWNER/NAME", address)
+
+
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("perl"), reason="a line for a Unix shell")
 def test_the_line_in_contributing_sets_the_address_everywhere(tmp_path):
-    line = re.search(r"^git grep .*$", text("CONTRIBUTING.md"), re.MULTILINE)[0]
     name = address().removeprefix("https://github.com/")
-    folder = moved(tmp_path)
-    subprocess.run(["bash", "-c", line.replace("OWNER/NAME", "some-one/else.where")], cwd=folder, check=True)
-    for path in folder.rglob("*"):
-        if path.suffix in (".md", ".ipynb", ".cff"):
-            before = (ROOT / path.relative_to(folder)).read_text(encoding="utf-8")
-            assert path.read_text(encoding="utf-8") == before.replace(name, "some-one/else.where"), path.name
+    files = [path.relative_to(ROOT) for path in (*NOTEBOOKS, ROOT / "README.md", ROOT / "CITATION.cff")]
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    line = line_that_sets("some-one/else.where")
+    subprocess.run(["bash", "-c", f"git init --quiet && git add . && {line}"], cwd=tmp_path, check=True)
+    for file in files:
+        before, after = ((root / file).read_text(encoding="utf-8") for root in (ROOT, tmp_path))
+        assert after == before.replace(name, "some-one/else.where") != before, file
 
 
 def test_on_github_the_address_is_the_one_that_runs_this():
     """In a fork, the notebooks may go on naming the original."""
-    here = os.environ.get("GITHUB_REPOSITORY")
-    if not here or is_fork():
+    here, event = os.environ.get("GITHUB_REPOSITORY"), os.environ.get("GITHUB_EVENT_PATH")
+    if not here or (event and json.loads(Path(event).read_text(encoding="utf-8")).get("repository", {}).get("fork")):
         pytest.skip("not in a workflow of the repository itself")
     old = address().removeprefix("https://github.com/")
-    line = re.search(r"^git grep .*$", text("CONTRIBUTING.md"), re.MULTILINE)[0].replace("OWNER/NAME", here)
-    assert old == here, f"expected {here}, which runs this, got {old}. This sets it everywhere:\n{line}"
-
-
-def is_fork():
-    """Is this a workflow's run in a fork, as far as the event that started it says?"""
-    event = os.environ.get("GITHUB_EVENT_PATH")
-    return bool(event and json.loads(Path(event).read_text(encoding="utf-8")).get("repository", {}).get("fork"))
+    assert old == here, f"expected {here}, which runs this, got {old}. This sets it everywhere:\n{line_that_sets(here)}"
 
 
 def test_links_in_the_texts_resolve():

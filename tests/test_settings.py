@@ -82,7 +82,7 @@ def test_the_backend_that_was_chosen_stays_chosen():
 # --- Keras and TensorFlow ---
 
 
-def test_importing_helpers_chooses_tensorflow_and_keeps_what_else_was_asked_for():
+def test_importing_helpers_chooses_tensorflow_and_keeps_other_settings():
     names = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH")
     code = f"import os, helpers; print(*[os.environ[name] for name in {names}])"
     assert python(code, **dict(zip(names, ("jax", "0", "false")))) == "tensorflow 0 false\n"
