@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -20,7 +19,7 @@ working_folders: list[str] = []
 
 
 def kernel_folder(notebooks: str | None) -> str | None:
-    """A new folder below `notebooks` for a kernel to run in: what it writes never meets what a reader keeps there.
+    """A new folder below `notebooks` for a kernel to run in, so that what it writes never meets what a reader keeps there.
 
     Where `notebooks` can't be written nothing can meet, and the kernel runs there.
     """
@@ -67,17 +66,6 @@ def whole_mnist() -> str:
     if not mnist.whole:
         raise pytest.UsageError("expected all of MNIST for --whole: set MNIST_PATH to a copy of mnist.npz")
     return str(data.named_file(named)) if named else ""
-
-
-def pytest_terminal_summary(terminalreporter) -> None:
-    """Say how much memory the largest kernel took, where the system tells."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    if working_folders:
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        terminalreporter.write_line(f"peak memory of the largest kernel: {peak / 1e9:.1f} GB")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -76,40 +77,38 @@ def made_up(sides, **more):
     return Comparison("Made up", "of nothing", lambda: sides, **{"rounds": 3, **more})
 
 
+def sides(names, order, first=lambda turn: None):
+    """Sides that note their turns in `order`, as in "a0", after calling first("a0"); each measures how many there have been."""
+
+    def work(name, number):
+        first(f"{name}{number}")
+        order.append(f"{name}{number}")
+        return {"seconds": len(order)}
+
+    return {name: partial(work, name) for name in names}
+
+
 def test_all_sides_take_turns_and_each_round_is_kept_at_once(results):
     order = []
 
-    def side(name):
-        def turn(number):
-            kept = read_results("made-up")["ours"]["seconds"] if results.exists() else []
-            assert len(kept) == number
-            order.append(f"{name}{number}")
-            return {"seconds": 1.0 + number}
+    def look(turn):
+        assert (len(read_results("made-up")["a"]["seconds"]) if results.exists() else 0) == int(turn[1])
 
-        return turn
-
-    measure("made-up", made_up({"ours": side("a"), "theirs": side("b"), "slow": side("c")}, once=("slow",)))
+    measure("made-up", made_up(sides("abc", order, look), once=("c",)))
     assert order == ["a0", "b0", "c0", "a1", "b1", "a2", "b2"]
-    assert read_results("made-up") == {
-        "ours": {"seconds": [1.0, 2.0, 3.0]}, "theirs": {"seconds": [1.0, 2.0, 3.0]}, "slow": {"seconds": [1.0]}
-    }  # fmt: skip
+    assert read_results("made-up") == {"a": {"seconds": [1, 4, 6]}, "b": {"seconds": [2, 5, 7]}, "c": {"seconds": [3]}}
 
 
 @pytest.mark.parametrize("stop", ["b0", "a1", "b1", "a2"])
 def test_an_interrupted_run_measures_the_unfinished_round_again(stop, results):
     order, stops = [], [stop]
 
-    def side(name):
-        def turn(number):
-            if stops == [f"{name}{number}"]:
-                stops.clear()
-                raise KeyboardInterrupt
-            order.append(f"{name}{number}")
-            return {"seconds": float(len(order))}
+    def interrupt_once(turn):
+        if stops == [turn]:
+            stops.clear()
+            raise KeyboardInterrupt
 
-        return turn
-
-    one = made_up({"ours": side("a"), "theirs": side("b")})
+    one = made_up(sides("ab", order, interrupt_once))
     with pytest.raises(KeyboardInterrupt):
         measure("made-up", one)
     before = len(order)
@@ -136,9 +135,10 @@ def test_a_machine_without_scikit_learn_and_pytorch_keeps_results_too(results, m
     assert "numpy" in machine and "scikit-learn" not in machine and "torch" not in machine
 
 
-def test_of_a_quick_run_nothing_is_kept(results):
-    values = measure("made-up", made_up({"ours": lambda turn: {"seconds": 1.0}}, rounds=1), keep=False)
-    assert values == {"ours": {"seconds": [1.0]}} and not results.exists()
+def test_of_a_quick_run_nothing_is_kept_and_what_it_prints_is_not_shown(results, capsys):
+    ours = {"ours": lambda turn: print("a line of progress") or {"seconds": 1.0}}
+    assert measure("made-up", made_up(ours, rounds=1), keep=False) == {"ours": {"seconds": [1.0]}}
+    assert not results.exists() and "progress" not in capsys.readouterr().out
 
 
 def test_a_name_that_is_none_is_refused_with_those_that_are(monkeypatch, capsys):
@@ -161,11 +161,6 @@ def test_the_clock_stands_while_something_is_looked_at(monkeypatch):
     clock.look(measure)
     now[0] += 2
     assert clock.curve == [[3, 98.5]] and clock.seconds == 5
-
-
-def test_what_is_measured_prints_nothing_of_its_own(results, capsys):
-    measure("made-up", made_up({"ours": lambda turn: print("a line of progress") or {"seconds": 1.0}}))
-    assert "progress" not in capsys.readouterr().out
 
 
 # --- the tables ---

@@ -552,22 +552,10 @@ def test_whatever_an_answer_does_the_check_says_so_in_one_line(check, capsys):
     assert result is False and line.endswith("your code stopped with ZeroDivisionError: division by zero")
     result, line = verdict(check, 7, capsys)
     assert result is False and "takes the function itself" in line
-    for nonsense in (
-        "seven",
-        {"a": 1},
-        {1, 2, 3},
-        object(),
-        1j,
-        [],
-        (),
-        np.mean,
-        np.nan,
-        np.zeros(99),
-        [[1], [2, 3]],
-        np.array("a"),
-    ):
-        result, line = verdict(check, lambda *_: nonsense, capsys)  # noqa: B023
-        assert result is False and line.startswith("Not yet: "), nonsense
+    nonsense = ["seven", {"a": 1}, {1, 2, 3}, object(), 1j, [], (), np.mean, np.nan, np.zeros(99), [[1], [2, 3]], np.array("a")]
+    for value in nonsense:
+        result, line = verdict(check, lambda *_: value, capsys)  # noqa: B023
+        assert result is False and line.startswith("Not yet: "), value
 
 
 def test_a_method_that_was_not_called_is_told(capsys):

@@ -146,6 +146,13 @@ def test_pictures_are_drawn_in_a_grid_with_their_captions(drawn, shape):
     assert len(heights) == -(-shape[0] // 10), "ten stand in a row"
 
 
+def test_empty_captions_take_no_room(drawn):
+    for captions in (None, ["", ""], ["", "two"]):
+        plot_images(np.zeros((2, 5, 7)), captions, title="T", alt="Two")
+    without, empty, written = (fig.get_figheight() for fig, _ in drawn)
+    assert without == empty < written
+
+
 def test_rows_of_pictures_have_their_labels_captions_title_and_alt_text(drawn):
     rows = {"first": np.zeros((3, 5, 4)), "second": [np.ones((2, 2)), np.ones((7, 7, 1))]}
     image_rows(rows, ["a", "b", "c", "d", "e"], title="T", alt="Two rows")
