@@ -63,6 +63,11 @@ STALL_SECONDS = 15.0  # how long it may fall silent in a download
 MIRROR_SECONDS = 180.0  # how long one mirror may take altogether
 LARGEST_DOWNLOAD = 64 * 10**6  # bytes; the true files have about 11.5 million
 
+CERTIFICATE_ADVICE = (
+    ". The mirror's certificate could not be verified. Is the clock of this computer right? The newest certificates come with:"
+    " pip install --upgrade certifi. Behind a proxy or a virus scanner that puts in a certificate of its own, set"
+    " REQUESTS_CA_BUNDLE to the file of that certificate"
+)
 REMEDY = "Name a good copy of mnist.npz, or set MNIST_PATH=sample to work on the embedded sample."
 
 
@@ -97,10 +102,9 @@ class Mnist:
 def load_mnist(path: str | os.PathLike | None = None) -> Mnist:
     """Load MNIST from the first place that has it, checked by the checksums of its arrays.
 
-    The order: `path`, or the environment variable MNIST_PATH (a .npz file, or the word "sample"); `data/mnist.npz`;
-    Keras's own cache; a download from public mirrors, kept as `data/mnist.npz` (or in the system's temporary folder
-    where `data/` can't be written); and, announced, the embedded sample of 5,000 images (4,000 to train on and 1,000
-    to test on) in `data/mnist_sample.npz`.
+    The order: `path`, or the environment variable MNIST_PATH (a .npz file, or the word "sample"); `data/mnist.npz`; Keras's
+    own cache; a download, kept as `data/mnist.npz` (or in the system's temporary folder where `data/` can't be written);
+    and, announced, the embedded sample of 4,000 images to train on and 1,000 to test on, `data/mnist_sample.npz`.
 
     Raises DataError if the file named by `path` or MNIST_PATH is missing or bad. That file is never changed.
     """
@@ -148,10 +152,9 @@ def keras_cache() -> Path:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read the four arrays of MNIST from a .npz archive, and check their types, shapes and checksums.
+    """Read the four arrays of MNIST from a .npz archive. Raises DataError if a type, shape or checksum is another.
 
     Nothing is unpickled, and no size in the archive is trusted: of each array no more is read than it should have.
-    Raises DataError.
     """
     return _read(path, ARRAYS, REMEDY)
 
@@ -230,36 +233,32 @@ def _check(arrays: dict[str, np.ndarray], expected: Expected) -> dict[str, np.nd
 
 
 def _read_if_there(place: Path, ours: bool) -> dict[str, np.ndarray] | None:
-    """The arrays in `place`; None if there are none or bad ones. A bad file is set aside if it is ours, or passed over."""
+    """The arrays in `place`; None if there are none or bad ones. A bad file of ours is set aside, another passed over."""
     if not os.path.exists(place):  # unlike Path.exists, it is False where a folder may not be looked into
         return None
     try:
         return read_npz(place)
     except DataError as error:
-        fate = f"{'The file' if ours else 'The copy of Keras'} is passed over."
-        if ours and not isinstance(error, Unreadable):
-            try:
-                aside = _set_aside(place)
-            except OSError:  # it may not be renamed, or another process has done so
-                pass
-            else:
-                if aside is None:
-                    return read_npz(place)
-                fate = f"The file is set aside as {aside.name}."
-        _notice(f"{error}\n{fate}")
+        aside = _set_aside(place) if ours and not isinstance(error, Unreadable) else None
+        if aside == place:
+            return read_npz(place)
+        fate = f"set aside as {aside.name}" if aside else "passed over"
+        _notice(f"{error}\n{'The file' if ours else 'The copy of Keras'} is {fate}.")
         return None
 
 
 def _set_aside(bad: Path) -> Path | None:
-    """Rename a bad file, and return its new name. None if another process had put a good file in its place by then."""
+    """Rename a bad file and return its new name: the old one, if another process had put a good file there by then."""
     aside = bad.with_name(f"{bad.stem}-{uuid.uuid4().hex[:8]}.bad")
-    os.replace(bad, aside)
     try:
+        os.replace(bad, aside)
         read_npz(aside)
+        os.replace(aside, bad)
+        return bad
     except DataError:
         return aside
-    os.replace(aside, bad)
-    return None
+    except OSError:  # it may not be renamed, or another process has done so
+        return None
 
 
 def _download() -> dict[str, np.ndarray] | None:
@@ -301,11 +300,7 @@ def _fetch(url: str, known_hash: str, file: Path, deadline: float) -> Path:
     except Exception as error:
         reason = str(error) or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in reason:
-            reason += (
-                ". The mirror's certificate could not be verified. Is the clock of this computer right? The newest"
-                " certificates come with: pip install --upgrade certifi. Behind a proxy or a virus scanner that puts in a"
-                " certificate of its own, set REQUESTS_CA_BUNDLE to the file of that certificate"
-            )
+            reason += CERTIFICATE_ADVICE
         raise DataError(reason) from None
 
 
