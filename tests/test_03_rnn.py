@@ -217,7 +217,7 @@ def test_one_number_at_a_time_gives_what_the_whole_series_gives(nb):
         stream.reset()
 
 
-def test_a_stream_goes_on_until_it_is_reset_and_a_broken_number_changes_nothing(nb):
+def test_a_stream_goes_on_until_reset_and_ignores_broken_numbers(nb):
     stream = nb.Stream(in_keras(nb, 1, 1, 0))
     assert stream(2) == 2
     for broken in (float("nan"), float("inf"), "3", None):
