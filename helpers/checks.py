@@ -26,14 +26,12 @@ def check_whole_number(name: str, value: int, *, least: int = 1, most: int | Non
     return int(value)
 
 
-def check_number(
-    name: str, value: float, *, above: float = -np.inf, least: float = -np.inf, below: float = np.inf, most: float = np.inf
-) -> float:
-    """A finite number, larger than `above` and smaller than `below`, or from `least` to `most` inclusive, as a float."""
-    limits = {"above": above, "of at least": least, "below": below, "of at most": most}
+def check_number(name: str, value: float, *, above: float = -np.inf, least: float = -np.inf, below: float = np.inf) -> float:
+    """A finite number larger than `above`, not smaller than `least`, and smaller than `below`, as a float."""
+    limits = {"above": above, "of at least": least, "below": below}
     wanted = " and ".join(f"{words} {limit:g}" for words, limit in limits.items() if np.isfinite(limit))
     number = isinstance(value, Real) and not isinstance(value, bool)
-    right = number and above < value < below and least <= value <= most
+    right = number and above < value < below and least <= value
     expect(right, f"{name} to be a finite number {wanted}".rstrip(), repr(value))
     return float(value)
 
@@ -91,31 +89,20 @@ def check_series(x: ArrayLike, name: str = "x") -> np.ndarray:
     return check_finite(name, array, ("series", "step")).astype(np.float64)
 
 
-def check_images(images: ArrayLike, name: str = "images") -> np.ndarray:
+def check_images(images: ArrayLike) -> np.ndarray:
     """Images as MNIST has them: uint8 of shape (n, 28, 28), at least one."""
     array = np.asarray(images)
     right = array.dtype == np.uint8 and array.ndim == 3 and array.shape[1:] == (28, 28) and len(array) > 0
-    expect(right, f"uint8 {name} of shape (n, 28, 28)", f"{array.dtype} of shape {array.shape}")
+    expect(right, "uint8 images of shape (n, 28, 28)", f"{array.dtype} of shape {array.shape}")
     return array
 
 
-def check_labels(labels: ArrayLike, count: int | None = None, *, classes: int = 10, name: str = "labels") -> np.ndarray:
-    """Whole numbers from 0 to classes - 1, of shape (n,); `count` of them if that is given."""
+def check_labels(labels: ArrayLike, count: int | None = None) -> np.ndarray:
+    """Labels as MNIST has them: whole numbers from 0 to 9, of shape (n,); `count` of them if that is given."""
     array = np.asarray(labels)
     right = array.dtype.kind in "iu" and array.ndim == 1 and len(array) > 0
-    expect(right, f"{name} to be whole numbers of shape (n,)", f"{array.dtype} of shape {array.shape}")
-    expect(count is None or len(array) == count, f"{count} {name}, one for each image", len(array))
+    expect(right, "labels to be whole numbers of shape (n,)", f"{array.dtype} of shape {array.shape}")
+    expect(count is None or len(array) == count, f"{count} labels, one for each image", len(array))
     low, high = int(array.min()), int(array.max())
-    expect(0 <= low and high < classes, f"{name} from 0 to {classes - 1}", f"{low} to {high}")
-    return array
-
-
-def check_one_hot(rows: ArrayLike, count: int | None = None, *, classes: int = 10, name: str = "labels") -> np.ndarray:
-    """Rows of zeros with a single one, (n, classes); `count` of them if that is given."""
-    array = check_finite(name, rows)
-    right = array.ndim == 2 and array.shape[1] == classes and count in (None, len(array))
-    n = "n" if count is None else count
-    expect(right, f"{name} of shape ({n}, {classes})", f"shape {array.shape}")
-    right = np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()
-    expect(bool(right), f"each row of {name} to hold a single 1 among zeros", "another row")
+    expect(0 <= low and high <= 9, "labels from 0 to 9", f"{low} to {high}")
     return array

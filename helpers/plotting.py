@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from PIL import Image
 
+from helpers.checks import check_choice
+
 # Okabe and Ito's colours (2008), which colour-blind readers tell apart; each has a dash of its own, for greyscale.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 1)))
@@ -86,7 +88,9 @@ def plot_lines(
 
     `log` names the logarithmic axes: "", "x", "y" or "xy". NaN leaves a gap.
     """
-    axes = _axes(ax, alt, (7, 3.6))
+    if ax is None and not (alt or "").strip():
+        raise ValueError("expected alt, a sentence that says what the figure shows, got none")
+    axes = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
     for label, values in lines.items():
         if len(values) != len(x):
             raise ValueError(f"expected {len(x)} values for the line {label!r}, one for each x, got {len(values)}")
@@ -107,16 +111,15 @@ def plot_dots(
     *,
     title: str,
     xlabel: str,
-    alt: str | None = None,
+    alt: str,
     number: str = "{:.3g}",
     log: bool = False,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw one row for each variant, from top to bottom: a dot for each seed, a tick at their mean, and the mean in words.
+) -> None:
+    """Show one row for each variant, from top to bottom: a dot for each seed, a tick at their mean, and the mean in words.
 
-    `number` is how the mean is written, such as "{:.2f} %". It is shown, unless `ax` is given to draw on.
+    `number` is how the mean is written, such as "{:.2f} %"; `log` makes the axis logarithmic.
     """
-    axes = _axes(ax, alt, (7.5, 0.36 * len(rows) + 1.1))
+    fig, axes = plt.subplots(figsize=(7.5, 0.36 * len(rows) + 1.1))
     for height, (label, values) in enumerate(rows.items()):
         values = np.atleast_1d(np.asarray(values, float))
         if values.ndim != 1 or not np.isfinite(values).all():
@@ -133,9 +136,7 @@ def plot_dots(
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.12)
     axes.grid(axis="x", alpha=0.25, linewidth=0.6)
-    if ax is None:
-        show(axes.figure, alt)
-    return axes
+    show(fig, alt)
 
 
 def plot_images(
@@ -146,7 +147,6 @@ def plot_images(
     alt: str,
     columns: int = 10,
     limits: tuple[float, float] | None = None,
-    cmap: str = "gray_r",
     size: float = 0.85,
 ) -> None:
     """Show pictures (n, height, width) or (n, height, width, 1) in a grid, ink dark on light, each with its caption.
@@ -160,7 +160,7 @@ def plot_images(
     if images.ndim != 3 or len(images) == 0:
         raise ValueError(f"expected pictures of shape (n, height, width), got {images.shape}")
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
-    show(_grid(rows, captions, title=title, limits=limits, cmap=cmap, size=size, frame=False), alt)
+    show(_grid(rows, captions, title=title, limits=limits, size=size, frame=False), alt)
 
 
 def image_rows(
@@ -176,13 +176,12 @@ def image_rows(
 ) -> None:
     """Show labelled rows of pictures (label: pictures (height, width)), ink dark on light, each picture with its caption.
 
-    Pictures may differ in size; those of shape (height, width, 3) are drawn in their own colours, from 0 to 1. `scale` says
-    which pictures share one scale of grey, from their least to their greatest value: "all" (or all take `limits`), those of
-    one "row", or each "image" has its own. If `signed`, pictures with values below zero are drawn red where they are
-    positive, white at zero and blue where they are negative. `size` is the width of one picture in inches.
+    Pictures may differ in size; those of shape (height, width, 3) are drawn in their own colours, from 0 to 1. The others
+    share one scale of grey, that of `limits` or from their least to their greatest value; with scale="image", each has its
+    own. If `signed`, pictures with values below zero are drawn red where they are positive, white at zero and blue where
+    they are negative. `size` is the width of one picture in inches.
     """
-    if scale not in ("all", "row", "image"):
-        raise ValueError(f'expected scale "all", "row" or "image", got {scale!r}')
+    check_choice("scale", scale, ("all", "image"))
     pictures = [[np.asarray(picture) for picture in row] for row in rows.values()]
     pictures = [[picture[..., 0] if picture.shape[2:] == (1,) else picture for picture in row] for row in pictures]
     if not rows or not all(pictures):
@@ -250,15 +249,6 @@ class Progress:
             self.handle.update({"text/plain": f"{self.label}: {text}"}, raw=True)
 
 
-def _axes(ax: Axes | None, alt: str | None, size: tuple[float, float]) -> Axes:
-    """`ax`, or the axes of a new figure, which needs an alt text."""
-    if ax is not None:
-        return ax
-    if alt is None or not alt.strip():
-        raise ValueError("expected alt, a sentence that says what the figure shows, got none")
-    return plt.subplots(figsize=size)[1]
-
-
 def _grid(
     rows: Sequence[Sequence[np.ndarray]],
     captions: Sequence[str] | None,
@@ -269,7 +259,6 @@ def _grid(
     labels: Sequence[str] = (),
     scale: str = "all",
     signed: bool = False,
-    cmap: str = "gray_r",
     frame: bool = True,
 ) -> Figure:
     """A grid of pictures, drawn but not shown; the arguments are those of `image_rows`."""
@@ -290,9 +279,9 @@ def _grid(
     for row, places, label in zip(rows, grid, labels or [""] * len(rows)):
         places[0].text(0, 0.5, label, va="center", fontsize=9, transform=places[0].transAxes)
         for picture, place in zip(row, places[1:]):
-            together = {"all": everything, "row": row, "image": [picture]}[scale]
+            together = everything if scale == "all" else [picture]
             low, high = limits or (min(map(np.min, together)), max(map(np.max, together)))
-            look = {"cmap": cmap, "vmin": low, "vmax": high}
+            look = {"cmap": "gray_r", "vmin": low, "vmax": high}
             if signed and picture.min() < 0:
                 look = {"cmap": "RdBu_r", "vmin": -max(high, -low), "vmax": max(high, -low)}
             place.imshow(picture, interpolation="nearest", **look)
