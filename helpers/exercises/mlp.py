@@ -92,7 +92,7 @@ def check_relu_gradients(your_relu_gradients: Callable[..., Any]) -> bool | None
 
     def examine(answer: Answer) -> str:
         compare(answer(Wyx, Wzy, Xout, Zteach), right, mistakes)
-        return "The faulty one learns too: only a gradient check finds such a fault."
+        return "The faulty one learns too, but a gradient check finds its fault."
 
     return judge(your_relu_gradients, examine)
 

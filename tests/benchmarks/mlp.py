@@ -113,6 +113,7 @@ def steps_of_the_ladder(mlp: SimpleNamespace) -> dict[str, tuple]:
     """Name → network, hidden units, learning rate, options of `train`. Each step changes one thing, and keeps those before it."""
     shifted = {"augment": partial(mlp.warp_quarters, elastic=0, affine=0)}
     falling = {**shifted, "schedule": mlp.cosine}
+    elastic = {**falling, "augment": partial(mlp.warp_quarters, affine=0)}
     warped = {**falling, "augment": mlp.warp_quarters}
     return {
         "start from N(0, 1)": (mlp.ThreeLayerNetwork, 100, 3.0, {}),
@@ -123,9 +124,10 @@ def steps_of_the_ladder(mlp: SimpleNamespace) -> dict[str, tuple]:
         "random shifts": (mlp.ReluClassifier, 800, 0.3, shifted),
         "falling learning rate": (mlp.ReluClassifier, 800, 1.0, falling),
         "momentum": (mlp.MomentumClassifier, 800, 0.2, falling),
-        "elastic warps": (mlp.MomentumClassifier, 800, 0.2, warped),
+        "elastic field": (mlp.MomentumClassifier, 800, 0.2, elastic),
+        "affine map": (mlp.MomentumClassifier, 800, 0.2, warped),
         "15 epochs, random shifts": (mlp.MomentumClassifier, 800, 0.2, {**falling, "epochs": 15}),
-        "15 epochs, elastic warps": (mlp.MomentumClassifier, 800, 0.2, {**warped, "epochs": 15}),
+        "15 epochs, all of the warp": (mlp.MomentumClassifier, 800, 0.2, {**warped, "epochs": 15}),
     }
 
 
@@ -148,8 +150,10 @@ def ladder() -> dict[str, Callable[[int], dict]]:
 
 
 def variants() -> dict[str, Callable[[int], dict]]:
-    """What notebook 01 does without: biases of the hidden layer (a pixel that is always white), and He's start."""
+    """Controls of notebook 01: biases of the hidden layer (a pixel that is always white), He's start, and a falling rate as
+    large as momentum makes it in effect."""
     mlp, with_biases = fresh_definitions("01_mlp_from_scratch"), fresh_definitions("01_mlp_from_scratch")
+    falling = steps_of_the_ladder(mlp)["falling learning rate"][-1]
 
     def rows_with_a_constant(images: np.ndarray) -> np.ndarray:
         X = mlp.rows(images)
@@ -167,6 +171,23 @@ def variants() -> dict[str, Callable[[int], dict]]:
         "ReLU": held_out_mistakes(mlp, mlp.ReluClassifier, 100, 0.3, {}),
         "with biases in the hidden layer": held_out_mistakes(with_biases, with_biases.ReluClassifier, 100, 0.3, {}),
         "started from N(0, 2/m)": held_out_mistakes(mlp, StartedAsHe, 100, 0.3, {}),
+        "falling learning rate from 2": held_out_mistakes(mlp, mlp.ReluClassifier, 800, 2.0, falling),
+    }
+
+
+def strengths_of_the_warp() -> dict[str, Callable[[int], dict]]:
+    """The last row of the ladder with a weaker and a stronger warp."""
+    mlp = fresh_definitions("01_mlp_from_scratch")
+    *_, (kind, hidden, lr, options) = steps_of_the_ladder(mlp).values()
+    changed = {
+        "elastic field of half a pixel": {"elastic": 0.5},
+        "elastic field of one and a half": {"elastic": 1.5},
+        "half the affine map": {"affine": 0.025},
+        "twice the affine map": {"affine": 0.1},
+    }
+    return {
+        name: held_out_mistakes(mlp, kind, hidden, lr, {**options, "augment": partial(mlp.warp_quarters, **strength)})
+        for name, strength in changed.items()
     }
 
 
@@ -215,7 +236,17 @@ COMPARISONS = {
         rounds=3,
     ),
     "mlp-variants": Comparison(
-        "What notebook 01 does without", "The row ReLU of `mlp-ladder` with one more change.", variants, rounds=3
+        "Controls of notebook 01",
+        "The row ReLU of `mlp-ladder` with one more change; the last one is its row of the falling learning rate at twice the "
+        "rate, which is the effective rate of its row momentum.",
+        variants,
+        rounds=3,
+    ),
+    "mlp-warps": Comparison(
+        "Other strengths of the warp in notebook 01",
+        "The last row of `mlp-ladder` with one strength changed.",
+        strengths_of_the_warp,
+        rounds=1,
     ),
     "mlp-accuracy": Comparison(
         "The best perceptron of notebook 01, three seeds",
