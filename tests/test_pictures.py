@@ -1,5 +1,6 @@
 """Any picture of a digit becomes what MNIST would have made of it, or is refused in words."""
 
+import re
 import subprocess
 import sys
 
@@ -267,13 +268,16 @@ def test_what_reaches_the_rim_is_left_out_or_refused(kind, sure, classify):
     assert counts[0] + counts[1] >= 11, counts
 
 
-def test_several_digits_side_by_side_are_refused_and_counted(sure):
-    rng = np.random.default_rng(0)
-    for number in (2, 3):
-        for first in range(0, 20, number):
-            digits = sure[0][first : first + number]
-            with pytest.raises(PictureError, match=r"expected one digit, but \d parts stand apart: crop the picture"):
-                prepare(photographs.beside(digits[0], list(digits[1:]), rng))
+@pytest.mark.parametrize("number", [2, 3])
+def test_several_digits_side_by_side_are_refused_and_counted(number, sure):
+    """All are refused; the count is right in nine of ten (a digit may have two parts)."""
+    rng, said = np.random.default_rng(0), []
+    for first in range(0, 30, number):
+        digits = sure[0][first : first + number]
+        with pytest.raises(PictureError, match="crop the picture") as refusal:
+            prepare(photographs.beside(digits[0], list(digits[1:]), rng))
+        said += re.findall(r"expected one digit, but (\d) parts stand apart", str(refusal.value))
+    assert said.count(str(number)) >= 0.9 * 30 / number, said
 
 
 def test_a_table_s_edge_alone_is_never_a_one():
