@@ -174,10 +174,9 @@ def sections(path):
     parts = [["", "", ""]]
     for cell in read(path).cells:
         if cell.cell_type == "markdown":
-            heading = re.match(r"## (.*)", cell.source)
-            if heading:
-                parts.append([heading[1], "", ""])
-            parts[-1][1] += cell.source + "\n\n"
+            before, *begun = re.split(r"(?m)^## ", cell.source)
+            parts[-1][1] += before + "\n\n"
+            parts += [[text.partition("\n")[0], text + "\n\n", ""] for text in begun]
         elif cell.cell_type == "code":
             parts[-1][2] += "\n".join(text_of(output) for output in cell.outputs) + "\n"
     return parts
