@@ -93,7 +93,6 @@ MLP = [
     (mlp.check_relu_gradients, relu(n=36), "0.167 times what it should be"),
     (mlp.check_relu_gradients, relu(n=3), "2 times what it should be"),
     (mlp.check_relu_gradients, relu(sign=-1), "the sign is wrong"),
-    (mlp.check_relu_gradients, lambda *a: relu()(*a)[::-1], "the order is wrong. It is dE_dWyx, dE_dWzy."),
     (mlp.check_deep_gradients, deep("yh"), "the derivative at Z is missing"),
     (mlp.check_deep_gradients, deep("zh"), "the derivative at Y is missing"),
     (mlp.check_deep_gradients, deep("zy"), "the derivative at H is missing"),
@@ -117,7 +116,6 @@ MLP = [
     (mlp.check_deep_gradients, deep(factor=3), "dE_dWzy["),
     (mlp.check_deep_gradients, deep(pick=lambda found: (found[0], found[1].T, found[2])), "dE_dWyh is transposed"),
     (mlp.check_deep_gradients, deep(pick=lambda found: (None, None, found[2])), "dE_dWhx and dE_dWyh are still missing"),
-    (mlp.check_bias_gradients, lambda y, z: (column(y), None), "dE_dbz is still missing"),
     (mlp.check_bias_gradients, lambda y, z: (..., column(z)), "dE_dby is still missing"),
     (mlp.check_bias_gradients, lambda y, z: column(y), "expected 2 values, dE_dby, dE_dbz, got an array of shape (4, 1)"),
 ]
@@ -201,8 +199,6 @@ CNN = [
     (cnn.check_fold, fold("7 * k"), "the new kernel["),
     (cnn.check_fold, fold(bias="7 * b"), "the new bias["),
     (cnn.check_fold, fold("k[0]"), "expected the new kernel of shape (3, 3, 4, 4), got an array of shape (3, 4, 4)"),
-    (cnn.check_fold, fold("None"), "the new kernel is still missing"),
-    (cnn.check_fold, fold("(b - m) * f + be", "3 * k"), "the order is wrong. It is the new kernel, the new bias."),
 ]
 
 
@@ -218,8 +214,8 @@ def half_life(x, y):
     return np.log(0.5) / np.log(factor_of(x, y))
 
 
-def two_units(W=((1, 1),), U=((1, 0), (1, 1)), b=(0, 0)):
-    return lambda: (np.array(W), np.array(U), np.array(b))
+def two_units(W=((1, 1),), U=((1, 0), (1, 1))):
+    return lambda: (np.array(W), np.array(U), np.zeros(2))
 
 
 def last_gradient(enter="last", back=lambda U, steps: U**steps, h_t=False, loss=False):
@@ -253,7 +249,6 @@ RNN = [
     (rnn.check_average, lambda: (0.2, 0.8, 0), "yours moves 0.2 of the way"),
     (rnn.check_average, lambda: (0.1, 0.9), "expected 3 values, W, U, b, got a tuple of length 2"),
     (rnn.check_average, lambda: 0.1, "expected 3 values, W, U, b, got a single number"),
-    (rnn.check_average, lambda: "WUb", "expected 3 values, W, U, b, got something of type str"),
     (rnn.check_average, lambda: ("a", "b", "c"), "expected W as numbers, got something of type str"),
     (rnn.check_half_life, factor_of, "this is U"),
     (rnn.check_half_life, lambda x, y: 1 - factor_of(x, y), "this is W"),
@@ -274,8 +269,6 @@ RNN = [
     (rnn.check_distance, two_units(U=((0, 1), (1, 1))), "accelerations the speed should be"),
     (rnn.check_distance, two_units(U=((0.5, 0), (1, 1))), "accelerations the distance should be"),
     (rnn.check_distance, two_units(W=(1, 1)), "expected W of shape (1, 2), got (2,)"),
-    (rnn.check_distance, lambda: (1, 2), "expected 3 values, W, U, b, got a tuple of length 2"),
-    (rnn.check_distance, lambda: (None, np.eye(2), np.zeros(2)), "W is still missing"),
     (rnn.check_last_gradient, last_gradient("every"), "every step is compared with y_last"),
     (rnn.check_last_gradient, lambda *a: np.array(last_gradient("every")(*a)) / 7, "every step is compared with y_last"),
     (rnn.check_last_gradient, last_gradient(back=lambda U, steps: steps == 0), "the delta stops at the last step"),
@@ -298,7 +291,6 @@ RNN = [
     (rnn.check_last_gradient, changed(lambda g: g / 14), "and the two of the square is missing"),
     (rnn.check_last_gradient, changed(lambda g: g[[1, 0, 2]]), "the order is wrong. It is dL/dW, dL/dU, dL/db."),
     (rnn.check_last_gradient, changed(lambda g: g + [0, 0, 1]), "dL/db should be"),
-    (rnn.check_last_gradient, changed(lambda g: g[:2]), "expected 3 values, dL/dW, dL/dU, dL/db, got an array of shape (2,)"),
     (rnn.check_last_gradient, changed(lambda g: g[:, None]), "expected dL/db as one number, got an array of shape (1,)"),
 ]
 
