@@ -10,43 +10,37 @@ import numpy as np
 import pytest
 
 from helpers import drawing
+from helpers.data import load_mnist
 from helpers.drawing import Pad, drawing_pad, make_widget
 from tests.notebook_code import ROOT
 
 UNEQUAL = np.arange(10) / 45
 
 
-def strokes(*lines, pen=2.2):
-    """A drawing as the browser sends it: 784 numbers, from lines of points (x, y)."""
-    y, x = np.mgrid[:28, :28] + 0.5
-    ink = np.zeros((28, 28))
-    for line in lines:
-        for (x0, y0), (x1, y1) in zip(line, line[1:]):
-            along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0, 1)
-            distance = np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
-            ink = np.maximum(ink, np.clip(pen / 2 + 0.5 - distance, 0, 1))
-    return [int(round(255 * value)) for value in ink.ravel()]
+SAMPLE = load_mnist("sample")
 
 
-SEVEN = strokes([(3, 4), (14, 4), (8, 17)])  # small, in a corner
-ONE = strokes([(20, 3), (19, 25)])
+def drawn(digit):
+    """A small digit in a corner of the paper, as the browser sends it: 784 numbers."""
+    image = SAMPLE.x_test[np.flatnonzero(SAMPLE.y_test == digit)[0]]
+    half = image.reshape(14, 2, 14, 2).mean(axis=(1, 3)).astype(int)
+    return np.pad(half, ((0, 14), (0, 14))).ravel().tolist()
+
+
+SEVEN, ONE = drawn(7), drawn(1)
 
 
 def always(digit):
     return lambda image: np.eye(10)[digit]
 
 
-@pytest.fixture(scope="module")
-def likeness(sample):
+MEANS = [SAMPLE.x_train[SAMPLE.y_train == digit].mean(axis=0).ravel() for digit in range(10)]
+
+
+def likeness(image):
     """A classifier that compares an image with the mean image of each digit."""
-    images, labels = sample.x_train[:1000].reshape(-1, 784) / 255, sample.y_train[:1000]
-    means = np.stack([images[labels == digit].mean(axis=0) for digit in range(10)])
-
-    def classify(image):
-        scores = np.exp(20 * np.array([np.corrcoef(mean, image.ravel())[0, 1] for mean in means]))
-        return scores / scores.sum()
-
-    return classify
+    scores = np.exp(20 * np.array([np.corrcoef(mean, image.ravel())[0, 1] for mean in MEANS]))
+    return scores / scores.sum()
 
 
 @pytest.fixture
@@ -58,7 +52,7 @@ def displayed(monkeypatch):
     return outputs
 
 
-def test_a_drawn_seven_and_a_drawn_one_are_centred_and_classified(likeness):
+def test_a_drawn_seven_and_a_drawn_one_are_centred_and_classified():
     pad = Pad({"likeness": likeness})
     for pixels, digit in ((SEVEN, 7), (ONE, 1)):
         pad.draw(pixels)
@@ -82,8 +76,8 @@ def test_classifiers_get_copies_and_answer_side_by_side_in_their_order():
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "bool"])
-def test_the_ready_digit_stands_before_a_drawing_and_after_clear(kind, sample, likeness):
-    seven = sample.x_test[np.flatnonzero(sample.y_test == 7)[0]]
+def test_the_ready_digit_stands_before_a_drawing_and_after_clear(kind):
+    seven = SAMPLE.x_test[np.flatnonzero(SAMPLE.y_test == 7)[0]]
     pad = Pad({"likeness": likeness}, {"uint8": seven, "float32": seven / np.float32(255), "bool": seven > 100}[kind])
     assert pad.message.startswith("The ready digit: likeness reads 7") and pad.picture.max() == 1
     pad.draw(ONE)
@@ -147,9 +141,9 @@ def test_a_classifier_that_fails_is_a_sentence_and_the_others_go_on():
         (-UNEQUAL, r"in \[0, 1\]"),
     ],
 )
-def test_what_a_classifier_makes_of_the_ready_digit_is_checked_at_once(result, message, sample):
+def test_what_a_classifier_makes_of_the_ready_digit_is_checked_at_once(result, message):
     with pytest.raises(ValueError, match=message):
-        Pad({"r": lambda image: result}, sample.x_test[0])
+        Pad({"r": lambda image: result}, SAMPLE.x_test[0])
 
 
 @pytest.mark.parametrize("ready", [np.zeros(784), np.full((28, 28), 2.0), np.full((28, 28), np.nan), np.zeros((28, 28, 1)), "7"])
@@ -164,9 +158,9 @@ def test_a_pad_without_a_classifier_is_refused(classifiers):
         Pad(classifiers)
 
 
-def test_in_a_kernel_the_widget_is_displayed_with_a_sentence_in_reserve(displayed, sample):
+def test_in_a_kernel_the_widget_is_displayed_with_a_sentence_in_reserve(displayed):
     pytest.importorskip("anywidget")
-    pad = drawing_pad({"net": always(7)}, ready=sample.x_test[0])
+    pad = drawing_pad({"net": always(7)}, ready=SAMPLE.x_test[0])
     ((bundle, raw),) = displayed
     assert raw and bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == pad.widget.model_id
     sentence = (
@@ -191,9 +185,9 @@ def test_what_the_browser_sends_is_answered_in_one_message_of_plain_json():
     assert answers[1]["message"].startswith("Expected") and answers[1]["picture"] == answers[0]["picture"]
 
 
-def test_a_script_and_a_kernel_without_anywidget_get_a_sentence(sample, displayed, monkeypatch, capsys):
+def test_a_script_and_a_kernel_without_anywidget_get_a_sentence(displayed, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "anywidget", None)  # importing it fails
-    pad = drawing_pad({"net": always(7)}, ready=sample.x_test[0])
+    pad = drawing_pad({"net": always(7)}, ready=SAMPLE.x_test[0])
     assert "after `pip install anywidget` and a restart of the kernel. For now: the ready" in capsys.readouterr().out
     monkeypatch.setattr(drawing, "get_ipython", lambda: None)
     bare = drawing_pad({"net": always(7)})
