@@ -80,16 +80,14 @@ def plot_lines(
     title: str,
     xlabel: str,
     ylabel: str,
-    alt: str | None = None,
+    alt: str = "",
     log: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one line for each entry of `lines` (label: values) over `x`, and show it, unless `ax` is given to draw on.
+    """Draw one line for each entry of `lines` (label: values) over `x`, and show them with `alt`, or draw them on `ax`.
 
     `log` names the logarithmic axes: "", "x", "y" or "xy". NaN leaves a gap.
     """
-    if ax is None and not (alt or "").strip():
-        raise ValueError("expected alt, a sentence that says what the figure shows, got none")
     axes = plt.subplots(figsize=(7, 3.6))[1] if ax is None else ax
     for label, values in lines.items():
         if len(values) != len(x):
