@@ -228,7 +228,7 @@ def test_a_gan_refuses_what_cannot_be_meant_before_it_sets_the_seed(gan04, argum
     assert drawn == np.random.random()
 
 
-def test_a_gan_takes_a_schedule_and_train_takes_numpy_integers_and_no_steps(gan04, trained):
+def test_a_gan_takes_a_schedule_numpy_integers_and_no_steps(gan04, trained):
     rate = gan04.PolynomialDecay(2e-3, 10, 5e-5)
     gan04.GAN(np.zeros((4, 28, 28), np.uint8), learning_rate=rate)
     before = trained.epoch

@@ -163,6 +163,11 @@ def test_what_is_made_is_ignored_by_git():
     assert done.stdout.split() == made
 
 
+def test_names_of_tests_have_at_most_70_characters():
+    files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py")]
+    assert [name for text in files for name in re.findall(r"def (test_\w{66,})", text)] == []
+
+
 # --- the address ---
 
 
