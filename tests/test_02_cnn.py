@@ -1,4 +1,4 @@
-"""Notebook 02: its convolution is Keras's, forwards and backwards; checks name mistakes; a distributed step is the same."""
+"""Notebook 02: its layers are Keras's, forward and backward; its networks learn; misuse is refused; two devices do as one."""
 
 import subprocess
 import sys
@@ -10,7 +10,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tests.notebook_code import ROOT
+from helpers.pictures import PictureError
+from tests.benchmarks.cnn import HELD_OUT, steps_of_the_changes
+from tests.benchmarks.common import read_results
+from tests.notebook_code import NOTEBOOKS, ROOT, code_cells, fresh_definitions
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def keras_convolution(x, kernel, bias, stride, padding, dy=None):
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (2, 5), (3, 4)])
-def test_conv2d_is_keras_s_forwards_and_backwards(cnn, size, stride, padding):
+def test_conv2d_is_that_of_keras_forward_and_backward(cnn, size, stride, padding):
     for shape, filters in [((2, 9, 8, 1), 3), ((1, 7, 10, 4), 2), ((3, 5, 5, 2), 1)]:
         x, bias = random(*shape), random(filters, seed=1)
         kernel = random(*size, shape[3], filters, seed=2) / np.float32(np.prod(size))
@@ -61,7 +64,7 @@ def test_the_loops_and_the_matrix_product_agree(cnn, stride, padding):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_max_pooling_is_keras_s_and_equal_to_its_loops(cnn, size):
+def test_max_pooling_is_that_of_keras_forward_and_backward(cnn, size):
     x = random(2, 7, 8, 3)
     y = cnn.max_pool2d(x, size)
     dy = random(*y.shape, seed=1)
@@ -71,7 +74,6 @@ def test_max_pooling_is_keras_s_and_equal_to_its_loops(cnn, size):
         expected = layers.MaxPooling2D(size)(tensor)
         loss = tf.reduce_sum(expected * dy)
     np.testing.assert_array_equal(y, expected.numpy())
-    np.testing.assert_array_equal(y, cnn.max_pool2d_loops(x, size))
     np.testing.assert_allclose(cnn.max_pool2d_backward(dy, x, size), tape.gradient(loss, tensor).numpy(), atol=1e-6)
 
 
@@ -98,14 +100,16 @@ def test_inputs_are_left_as_they_were(cnn):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"padding": "full"}, 'expected padding "valid" or "same", got \'full\''),
-        ({"stride": 0}, "whole stride of at least 1, got 0"),
-        ({"stride": -1}, "whole stride of at least 1, got -1"),
-        ({"stride": 1.5}, "whole stride of at least 1, got 1.5"),
-        ({"x": np.zeros((1, 6, 6, 2))}, "kernel for 2 channels, as the pictures have, got one for 3"),
-        ({"x": np.zeros((1, 2, 6, 3))}, 'no larger than the picture under "valid"'),
-        ({"x": np.zeros((6, 6, 3))}, r"expected pictures \(n, height, width, channels\)"),
-        ({"bias": np.zeros(3)}, "one number a filter"),
+        ({"padding": "full"}, 'expected padding to be "valid" or "same", got \'full\''),
+        ({"stride": 0}, "stride to be a whole number of at least 1, got 0"),
+        ({"stride": -1}, "stride to be a whole number of at least 1, got -1"),
+        ({"stride": 1.5}, "stride to be a whole number of at least 1, got 1.5"),
+        ({"stride": True}, "stride to be a whole number of at least 1, got True"),
+        ({"x": np.zeros((1, 6, 6, 2))}, "kernel for 2 channels, as the images have, got 3"),
+        ({"x": np.zeros((1, 2, 6, 3))}, 'a kernel of at most 2 pixels under "valid", got 3'),
+        ({"x": np.zeros((6, 6, 3))}, r"expected images \(n, height, width, channels\), got \(6, 6, 3\)"),
+        ({"kernel": np.zeros((3, 3, 3))}, r"expected a kernel \(height, width, channels, filters\), got \(3, 3, 3\)"),
+        ({"bias": np.zeros(3)}, r"a bias of shape \(2,\), one number a filter, got \(3,\)"),
     ],
 )
 @pytest.mark.parametrize("function", ["conv2d", "conv2d_loops"])
@@ -115,9 +119,19 @@ def test_misuse_of_conv2d_is_told_in_words(cnn, function, changes, message):
         getattr(cnn, function)(**{**right, **changes})
 
 
-@pytest.mark.parametrize(("shape", "size"), [((1, 4, 4, 1), 0), ((1, 4, 4, 1), 5), ((1, 4, 4, 1), 1.5), ((4, 4, 1), 2)])
-def test_misuse_of_max_pool2d_is_told_in_words(cnn, shape, size):
-    with pytest.raises(ValueError, match="expected"):
+@pytest.mark.parametrize(
+    ("shape", "size", "message"),
+    [
+        ((1, 4, 4, 1), 0, "expected size to be a whole number from 1 to 4, got 0"),
+        ((1, 4, 4, 1), 5, "expected size to be a whole number from 1 to 4, got 5"),
+        ((1, 6, 4, 1), 5, "from 1 to 4, got 5"),
+        ((1, 4, 4, 1), 1.5, "got 1.5"),
+        ((1, 4, 4, 1), True, "got True"),
+        ((4, 4, 1), 2, r"expected images \(n, height, width, channels\), got \(4, 4, 1\)"),
+    ],
+)
+def test_misuse_of_max_pool2d_is_told_in_words(cnn, shape, size, message):
+    with pytest.raises(ValueError, match=message):
         cnn.max_pool2d(np.zeros(shape), size)
 
 
@@ -131,59 +145,269 @@ def test_the_first_layer_may_leave_out_the_gradient_by_its_input(cnn):
     np.testing.assert_array_equal(dbias, dbias_alone)
 
 
+# --- the networks ---
+
+
+def test_softmax_and_cross_entropy_are_those_of_keras_for_large_logits_too(cnn):
+    logits, labels = 300 * random(6, 10), np.arange(6)
+    target = np.eye(10)[labels]
+    np.testing.assert_allclose(cnn.softmax(logits), keras.ops.softmax(logits).numpy(), atol=1e-6)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+    assert cnn.cross_entropy(logits, target) == pytest.approx(float(loss), rel=1e-6)
+
+
+def test_a_gradient_that_is_wrong_somewhere_is_seen(cnn):
+    array, rng = np.random.default_rng(0).normal(size=(3, 4)), np.random.default_rng(1)
+    before, right = array.copy(), 3 * array**2
+
+    def difference(gradient):
+        return cnn.largest_difference(lambda: np.sum(array**3), array, gradient, rng)
+
+    assert difference(right) < 1e-8 and np.array_equal(array, before)
+    for place in np.ndindex(3, 4):
+        wrong = right.copy()
+        wrong[place] += 0.5
+        assert difference(wrong) == pytest.approx(0.5)
+
+
 def test_the_gradients_of_the_numpy_network_are_right(cnn, sample):
-    network = cnn.SmallConvNet(filters=2, dtype=np.float64)
-    network.bias[:] = 0.1, -0.1  # on empty paper a bias of 0 would stand on the rectifier's corner
+    network = cnn.SmallConvNet(filters=2, dtype=np.float64, rng=0)
+    network.weights[1][:] = 0.1, -0.1  # on empty paper a bias of 0 would stand on the corner of ReLU
     x, target = cnn.pixels(sample.x_train[:3]).astype(float), np.eye(10)[sample.y_train[:3]]
-    _, gradients = network.gradients(x, target)
+    loss, gradients = network.gradients(x, target)
+    assert loss == pytest.approx(cnn.cross_entropy(network.forward(x), target))
     rng = np.random.default_rng(0)
     for weight, gradient in zip(network.weights, gradients, strict=True):
-        for place in rng.choice(weight.size, min(8, weight.size), replace=False):
-            one = weight.reshape(-1)[place : place + 1]
-            numeric = cnn.central_differences(lambda: network.gradients(x, target)[0], one)[0]
-            assert abs(numeric - gradient.reshape(-1)[place]) < 1e-7
+        assert cnn.largest_difference(lambda: network.gradients(x, target)[0], weight, gradient, rng) < 1e-7
+
+
+def test_the_numpy_network_starts_as_he_and_others_recommend(cnn):
+    kernel, bias, dense, dense_bias = cnn.SmallConvNet(filters=400, rng=0).weights
+    assert kernel.std() == pytest.approx((2 / 25) ** 0.5, rel=0.02) and kernel.dtype == np.float32
+    assert dense.std() == pytest.approx((1 / (49 * 400)) ** 0.5, rel=0.02)
+    assert not bias.any() and not dense_bias.any()
+    same, other = cnn.SmallConvNet(rng=1).weights[0], cnn.SmallConvNet(rng=2).weights[0]
+    assert np.array_equal(same, cnn.SmallConvNet(rng=1).weights[0]) and not np.array_equal(same, other)
+
+
+def test_a_step_of_momentum_is_that_of_keras(cnn, sample):
+    x, target = cnn.pixels(sample.x_train[:32]), np.eye(10, dtype=np.float32)[sample.y_train[:32]]
+    ours, theirs = cnn.SmallConvNet(rng=0), cnn.SmallConvNet(rng=0)
+    variables = [keras.Variable(weight) for weight in theirs.weights]
+    sgd = keras.optimizers.SGD(0.05, momentum=0.9)
+    for _ in range(3):
+        theirs.weights = [variable.numpy() for variable in variables]
+        sgd.apply(theirs.gradients(x, target)[1], variables)
+        ours.step(x, target, 0.05)
+    for weight, variable in zip(ours.weights, variables, strict=True):
+        np.testing.assert_allclose(weight, variable.numpy(), atol=1e-5)
 
 
 def test_the_numpy_network_learns(cnn, sample):
-    network, rng = cnn.SmallConvNet(), np.random.default_rng(0)
+    network, rng = cnn.SmallConvNet(rng=0), np.random.default_rng(0)
     x, target = cnn.pixels(sample.x_train), np.eye(10, dtype=np.float32)[sample.y_train]
     for batch in cnn.batches(len(x), 32, rng):
         network.step(x[batch], target[batch], 0.05)
-    assert np.mean(network.predict(cnn.pixels(sample.x_test)).argmax(axis=1) == sample.y_test) > 0.85
+    assert np.mean(network.forward(cnn.pixels(sample.x_test)).argmax(axis=1) == sample.y_test) > 0.85
 
 
 def test_the_plain_network_in_numpy_gives_what_keras_gives(cnn, sample):
     keras.utils.set_random_seed(0)
     network, x = cnn.build_plain(), cnn.pixels(sample.x_test[:300])
     assert network.count_params() == 93_322
-    by_hand, by_keras = cnn.forward_in_numpy(network.get_weights(), x), cnn.predict(network, x)
-    assert (by_hand.argmax(axis=1) == by_keras.argmax(axis=1)).all()
+    by_hand, by_keras = cnn.forward_in_numpy(network.get_weights(), x), cnn.logits_of(network, x, block=128)
+    assert by_hand.shape == (300, 10) and (by_hand.argmax(axis=1) == by_keras.argmax(axis=1)).all()
     np.testing.assert_allclose(by_hand, by_keras, atol=1e-5)
 
 
-def test_mini_batches_show_every_image_once_shifted_as_asked(cnn):
-    images = np.zeros((10, 28, 28, 1), np.float32)
-    images[:, 14, 14] = np.arange(1, 11)[:, None]
-    data = cnn.Batches(images, np.arange(10), shift=2, batch_size=4, seed=0)
-    assert len(data) == 3
-    seen, places = [], set()
-    for _ in range(20):
-        for number in range(3):
-            batch, labels = data[number]
-            assert batch.shape[1:] == (28, 28, 1)
-            for image, label in zip(batch, labels, strict=True):
-                ((row, column, _),) = np.argwhere(image)
-                assert image.max() == label + 1
-                places.add((row - 14, column - 14))
-                seen.append(label)
-        data.on_epoch_end()
-    assert sorted(seen) == sorted(list(range(10)) * 20)
-    assert {row for row, _ in places} == {column for _, column in places} == {-2, -1, 0, 1, 2}
+class Nothing:
+    """Stands in for a network: keeps what it is trained on."""
+
+    def __init__(self):
+        self.compiled, self.seen = {}, []
+
+    def compile(self, optimizer, loss, **more):
+        self.compiled = {"optimizer": optimizer, "loss": loss}
+
+    def fit(self, mini_batches, steps_per_epoch, epochs, **more):
+        self.seen = [[next(mini_batches) for _ in range(steps_per_epoch)] for _ in range(epochs)]
 
 
-def test_the_better_network_learns_in_two_epochs_of_the_sample(cnn, sample):
-    network = cnn.train_better(cnn.pixels(sample.x_train), sample.y_train, epochs=2, seed=0)
+def test_training_shows_every_image_once_an_epoch_changed_as_asked(cnn):
+    images, labels = np.arange(10.0)[:, None], np.arange(10)
+    network = Nothing()
+    cnn.train(network, images, labels, epochs=2, rate=0.1, batch_size=4, augment=lambda batch, rng: 100 + batch)
+    for epoch in network.seen:
+        assert [len(batch) for batch, _ in epoch] == [4, 4, 2]
+        shown = np.concatenate([np.column_stack([batch, labels]) for batch, labels in epoch])
+        assert np.array_equal(shown[:, 0], 100 + shown[:, 1]) and sorted(shown[:, 1]) == list(range(10))
+    assert not np.array_equal(network.seen[0][0][1], network.seen[1][0][1]), "both epochs have one order"
+
+
+def test_the_rate_of_a_training_is_constant_or_falls_to_zero(cnn):
+    network, images, labels = Nothing(), np.zeros((10, 1)), np.arange(10)
+    cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4)
+    assert float(network.compiled["optimizer"].learning_rate) == pytest.approx(0.1)
+    cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4, falling=True)
+    schedule = network.compiled["optimizer"]._learning_rate
+    found = [float(schedule(step)) for step in (0, 3, 9)]
+    assert found == pytest.approx([0.1, 0.1 * (1 + np.cos(np.pi / 3)) / 2, 0], abs=1e-8)
+
+
+def test_training_uses_the_cross_entropy_of_logits(cnn, sample):
+    keras.utils.set_random_seed(0)
+    network, x, y = cnn.build_plain(), cnn.pixels(sample.x_train[:64]), sample.y_train[:64]
+    expected = cnn.cross_entropy(cnn.logits_of(network, x), np.eye(10)[y])
+    losses = []
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
+    cnn.train(network, x, y, epochs=1, rate=1e-3, callbacks=[note])
+    assert losses == [pytest.approx(float(expected), rel=1e-4)]
+
+
+def test_the_same_seed_trains_the_same_network(cnn, sample):
+    def trained(seed):
+        keras.utils.set_random_seed(seed)
+        network = cnn.build_better()
+        cnn.train(network, cnn.pixels(sample.x_train[:256]), sample.y_train[:256], epochs=1, rate=1e-3,
+                  augment=cnn.warp_groups, seed=seed)  # fmt: skip
+        return network.get_weights()[0]
+
+    first = trained(5)
+    assert np.array_equal(first, trained(5)) and not np.array_equal(first, trained(6))
+
+
+@pytest.mark.parametrize(("normalize", "dropout"), [(False, 0), (True, 0), (False, 0.25), (True, 0.25)])
+def test_the_better_network_has_the_parts_that_are_asked_for(cnn, normalize, dropout):
+    network = cnn.build_better(normalize, dropout)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds.count("BatchNormalization") == 4 * normalize and kinds.count("Dropout") == 2 * bool(dropout)
+    assert network.count_params() == 93_322 + 4 * normalize * (32 + 64 + 64 + 64) < 100_000
+    plain = cnn.build_plain()
+    if not normalize:  # the same layers, with ReLU behind the pooling
+        network.set_weights(plain.get_weights())
+        x = random(5, 28, 28, 1)
+        np.testing.assert_allclose(cnn.logits_of(network, x), cnn.logits_of(plain, x), atol=1e-4)
+
+
+def test_the_better_network_learns_from_half_of_the_sample(cnn, sample):
+    keras.utils.set_random_seed(0)
+    network = cnn.build_better()
+    x, y = cnn.pixels(sample.x_train[::2]), sample.y_train[::2]
+    cnn.train(network, x, y, epochs=2, rate=3e-3, falling=True, augment=cnn.warp_groups, batch_size=32, seed=0)
     assert cnn.accuracy(network, cnn.pixels(sample.x_test), sample.y_test) > 0.8
+
+
+# --- the warps ---
+
+
+def test_a_warp_fetches_whole_pixels_and_mixes_neighbours(cnn):
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    np.testing.assert_allclose(cnn.warp(images, cnn.PIXELS), images, atol=2e-3)
+    moved = cnn.warp(images, cnn.PIXELS + [[[2.0]], [[1.0]]])
+    np.testing.assert_allclose(moved[:, :24, :25], images[:, 2:26, 1:26], atol=1e-6)
+    assert np.abs(moved[:, 26:, :25] - images[:, 27:, 1:26]).max() < 2e-3, "beyond the edge, the edge is fetched"
+    between = cnn.warp(images, cnn.PIXELS + [[[0.25]], [[0.5]]])
+    upper, lower = (images[:, rows, :26] / 2 + images[:, rows, 1:27] / 2 for rows in (slice(0, 26), slice(1, 27)))
+    np.testing.assert_allclose(between[:, :26, :26], 0.75 * upper + 0.25 * lower, atol=1e-6)
+    assert cnn.warp(images, cnn.PIXELS).dtype == np.float32
+
+
+def test_a_random_warp_is_smooth_and_as_strong_as_asked(cnn):
+    rng, centre = np.random.default_rng(0), slice(8, 20)
+
+    def moves(**strength):
+        found = [cnn.random_warp(rng, **strength) - cnn.PIXELS for _ in range(300)]
+        return np.array(found)[:, :, centre, centre]
+
+    assert np.abs(moves(elastic=0, affine=0, shift=0)).max() == 0
+    one = cnn.random_warp(rng, affine=0, shift=0) - cnn.PIXELS
+    assert one.std() == pytest.approx(0.5) and np.abs(np.diff(one, axis=1)).max() < 0.5
+    assert moves(elastic=0, affine=0).std() == pytest.approx(3**-0.5, rel=0.1)
+    assert 0.9 < np.abs(moves(elastic=0, affine=0)).max() <= 1
+    turned = moves(elastic=0, shift=0)
+    np.testing.assert_allclose(turned[..., 0, 0], -turned[..., -1, -1], atol=1e-9)  # the centre stays
+    assert (turned[:, 0, -1, 5] - turned[:, 0, 0, 5]).std() / 11 == pytest.approx(0.04, rel=0.15)
+
+
+def test_each_eighth_of_a_mini_batch_has_its_own_warp(cnn, sample):
+    images = np.repeat(cnn.pixels(sample.x_train[:1]), 12, axis=0)
+    warped = cnn.warp_groups(images, np.random.default_rng(0))
+    assert warped.shape == images.shape and warped.dtype == np.float32 and 0 <= warped.min() <= warped.max() <= 1
+    differs = [bool((warped[k] != warped[k + 1]).any()) for k in range(11)]
+    assert differs == [False, True] * 4 + [True] * 3  # 4 pairs, then 4 single ones
+    assert cnn.warp_groups(images[:3], np.random.default_rng(0)).shape == (3, 28, 28, 1)
+    still = cnn.warp_groups(images, np.random.default_rng(0), elastic=0, affine=0, shift=0)
+    np.testing.assert_allclose(still, images, atol=1e-2)
+
+
+# --- reading a picture ---
+
+
+@pytest.fixture
+def reading():
+    """The notebook's `read_digit`, with a network that gives the digit 3 a large logit for a stroke in the middle."""
+    names = fresh_definitions("02_keras_cnn_mnist")
+
+    def model(images, training):
+        assert images.shape == (1, 28, 28, 1) and images.dtype == np.float32 and not training
+        logits = np.zeros((1, 10), np.float32)
+        logits[0, 3] = 10 * (images[0, 4:24, 12:16, 0].mean() - images[0, :, 0, 0].mean())
+        return tf.constant(logits)
+
+    names.model = model
+    return names.read_digit
+
+
+def test_read_digit_gives_a_digit_and_ten_probabilities(reading):
+    picture = np.ones((60, 60))
+    picture[10:50, 27:33] = 0
+    digit, probabilities = reading(picture)
+    assert digit == 3 and type(digit) is int
+    assert probabilities.shape == (10,) and probabilities.sum() == pytest.approx(1, abs=1e-6)
+    assert probabilities.argmax() == 3 and probabilities[3] > 0.9
+
+
+@pytest.mark.parametrize("picture", [np.full((60, 60), 200, np.uint8), np.full((28, 28), np.nan), "no_such_picture.png", 7])
+def test_read_digit_refuses_what_holds_no_digit(reading, picture):
+    with pytest.raises(PictureError):
+        reading(picture)
+
+
+# --- the measured changes ---
+
+
+def test_each_change_differs_from_the_row_it_is_compared_with_by_one_thing(cnn):
+    steps = {name: {"structure": s, **options} for name, (s, options) in steps_of_the_changes(cnn).items()}
+
+    def differences(one, other):
+        return {key for key in steps[one] | steps[other] if steps[one].get(key) != steps[other].get(key)}
+
+    assert differences("rate 0.001", "rate 0.003") == differences("rate 0.003", "rate 0.01") == {"rate"}
+    assert differences("rate 0.001", "falling from 0.001") == differences("rate 0.003", "falling from 0.003") == {"falling"}
+    base = "falling from 0.003"
+    for name in ("… and dropout", "… and batch normalization"):
+        assert differences(base, name) == {"structure"}
+    for name in ("… and shifts", "… and warps"):
+        assert differences(base, name) == {"augment"}
+    assert differences("… and warps", "normalization and warps") == {"structure"}
+    assert differences("normalization and warps", "all three") == {"structure"}
+
+
+def test_the_table_and_the_figure_of_the_changes_are_the_benchmark():
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith("02")]
+    cells = code_cells(path)
+    (table,) = [output.text for cell in cells for output in cell.outputs if output.get("text", "").startswith("rate 0.001 ")]
+    figures = [output.metadata.get("image/png", {}) for cell in cells for output in cell.outputs if "metadata" in output]
+    alts = [figure["alt"] for figure in figures if "alt" in figure]
+    for change, found in read_results("cnn-changes").items():
+        mean = np.mean(found["mistakes, %"])
+        assert any(line.startswith(change + " ") and line.endswith(f"mean {mean:5.2f} %") for line in table.splitlines())
+        assert any(f"{change} {mean:.2f} %" in alt for alt in alts)
+
+
+def test_the_benchmarks_hold_out_as_many_images_as_the_notebook():
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith("02")]
+    assert any(f"held = min({HELD_OUT}, " in cell.source for cell in code_cells(path))
 
 
 DISTRIBUTED = """
@@ -202,7 +426,8 @@ def step(strategy):
     with strategy.scope():
         keras.utils.set_random_seed(1)
         network = cnn.build_plain()
-        network.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False)
     before = network.get_weights()
     network.fit(tf.data.Dataset.from_tensor_slices((x, y)).batch(64), epochs=1, verbose=0)
     return before, network.get_weights()

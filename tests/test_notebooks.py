@@ -22,7 +22,7 @@ MEASURED = {  # cells that the benchmarks execute, by their tags
     "best-run": "04_mnist_gan",
     "conditional-run": "04_mnist_gan",
 }
-TO_BE_SHORTENED = {"02_keras_cnn_mnist", "04_mnist_gan"}  # classes of 50 to 80 lines
+TO_BE_SHORTENED = {"04_mnist_gan"}  # classes of 50 to 80 lines
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
