@@ -256,6 +256,13 @@ def test_clean_lines_of_one_pixel_are_read(kind, sure, classify):
     assert right >= 36, (right, kind)
 
 
+@pytest.mark.parametrize("side", [20, 28, 40])
+def test_a_line_of_one_pixel_becomes_a_whole_stroke(side, sample):
+    """It came out hollow when the darkness of the ink was taken from its neighbourhood."""
+    likeness = [alike(prepare(photographs.one_pixel(digit, side)), digit) for digit in sample.x_test[:40]]
+    assert np.median(likeness) > 0.7, np.median(likeness)
+
+
 @pytest.mark.parametrize("kind", photographs.PHOTOGRAPHS)
 def test_photographed_digits_are_read(kind, sure, classify):
     counts = count(photographs.PHOTOGRAPHS[kind], sure, classify, 12)
