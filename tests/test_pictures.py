@@ -287,6 +287,16 @@ def test_several_digits_side_by_side_are_refused_and_counted(number, sure):
     assert said.count(str(number)) >= 0.9 * 30 / number, said
 
 
+def test_two_digits_close_together_are_two(sure):
+    """A fifth of their height lies between them, as much as between the strokes of some digits."""
+    inks = [photographs.ink_of(digit, 120, 8) for digit in sure[0][:10]]
+    for one, other in zip(inks[::2], inks[1::2]):
+        row = [np.pad(ink, [(30, 210 - len(ink)), (0, 0)]) for ink in (one, other)]
+        picture = 1 - np.pad(np.concatenate(row, axis=1), 30)
+        with pytest.raises(PictureError, match="expected one digit, but 2 parts stand apart"):
+            prepare(picture)
+
+
 def test_a_table_s_edge_alone_is_never_a_one():
     rng = np.random.default_rng(0)
     for tilt in (0.0, 0.1, 0.3):
