@@ -1,5 +1,5 @@
 """Drawings that explain: a network of layers, a recurrence unrolled in time, a landscape of the loss, a window
-that slides over an image.
+that slides over an image, the two halves of a GAN's training step.
 
 Each returns a figure for `helpers.plotting.show(figure, alt)`.
 """
@@ -179,6 +179,36 @@ def draw_window(image: np.ndarray, kernel: np.ndarray, feature_map: np.ndarray, 
         equals = fig.add_subplot(grid[row, 3])
         equals.text(0.5, 0.5, f"= {result}", fontsize=12, **CENTRED)
         equals.axis("off")
+    return fig
+
+
+def draw_gan() -> Figure:
+    """The two halves of a GAN's training step side by side: what goes forward, and which network each half updates.
+
+    The network that is updated is filled. Dashed arrows follow the gradient of the loss back to it.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(11, 2.9))
+    for ax, name, updated in zip(axes, ("discriminator", "generator"), "DG"):
+        for place, letter in ((2, "G"), (6, "D")):
+            box = plt.Rectangle((place - 0.6, -0.6), 1.2, 1.2, facecolor="white", edgecolor="black", linewidth=1.4)
+            if letter == updated:
+                box.set(facecolor="#fbe3d3", linewidth=2.2)
+            ax.add_patch(box)
+            ax.text(place, 0, f"${letter}$", fontsize=16, **CENTRED)
+        for place, text in ((0, "$z$"), (4, "generated\nimages"), (8, "loss")):
+            ax.text(place, 0, text, fontsize=14 if place == 0 else 11, **CENTRED)
+        for start, end in ((0.3, 1.4), (2.6, 3.1), (4.9, 5.4), (6.6, 7.5)):
+            _arrow(ax, (start, 0), (end, 0))
+        _arrow(ax, (7.7, -0.45), (6.7, -0.45), colour=BACKWARD, dash="--")
+        if updated == "D":
+            ax.text(4, 1.3, "real images", fontsize=11, **CENTRED)
+            _arrow(ax, (4.95, 1.2), (5.4, 0.5))
+        else:
+            _arrow(ax, (5.3, -0.45), (2.7, -0.45), colour=BACKWARD, dash="--")
+        ax.text(2 if updated == "G" else 6, -1.0, "updated", fontsize=11, color=BACKWARD, style="italic", **CENTRED)
+        ax.set(xlim=(-0.4, 8.6), ylim=(-1.3, 1.7), aspect="equal", title=f"{name} step")
+        ax.axis("off")
+    fig.tight_layout()
     return fig
 
 

@@ -57,16 +57,52 @@ def test_pytorch_has_a_network_of_as_many_weights_as_keras(definitions):
     assert sum(weight.numel() for weight in cnn.plain_in_torch().parameters()) == ours.count_params()
 
 
-def test_the_notebooks_training_of_a_gan_is_watched(sample, monkeypatch):
+def a_small_scoring(sample):
+    """Notebook 04 with a made-up evaluation network of four features, which sees the digit 0 everywhere."""
     names = fresh_definitions("04_mnist_gan")
-    names.mnist, names.count, names.steps_labels = sample, 50, 8
-    names.seen = lambda images: (images[:, 9:19:3, 14, 0].astype("float64"), np.zeros(len(images), int), np.ones(len(images)))
+    names.mnist, names.count, names.steps = sample, 50, {"best": 12, "classic": 4}
+    names.evaluate = lambda images: (images[:, 9:19:3, 14, 0].astype("float64"), np.zeros(len(images), int), np.ones(len(images)))
     names.real_features = np.random.default_rng(0).normal(size=(50, 4))
+    return names
+
+
+def test_a_gan_is_looked_at_while_it_trains(sample, monkeypatch):
+    names = a_small_scoring(sample)
     monkeypatch.setattr(gan, "scoring", lambda: names)
-    values = gan.training("conditional-run", "steps_labels", looks=2, shorter=2, labels=np.arange(50) % 10)
+    game = names.ConditionalGAN(sample.x_train, sample.y_train, steps=4)
+    values = gan.training(game, 4, 8, looks=2, labels=np.arange(50) % 10)
     assert values["steps"] == [2, 4] and len(values["curve"]) == 2 and values["minutes"] == values["curve"][1][0] > 0
-    assert values["read as asked, %"] == 10
-    assert names.steps_labels == 8, "the notebook's own number of steps has changed"
+    assert values["classified as asked, %"] == 10
+    labels = np.arange(50) % 10
+    assert values["score"] == values["curve"][1][1] == names.score(names.generate(game.averaged, 50, labels))
+
+
+def test_one_change_at_a_time_is_taken_back_from_the_smoothed_gan(sample, monkeypatch):
+    names, games, found = a_small_scoring(sample), [], {}
+
+    def training(game, steps, batch, looks):
+        assert (steps, batch) == (4, 64)
+        game.discriminator_step(game.real(8), game.noise(8, stream=1))
+        games.append(game)
+        return {"score": 1}
+
+    monkeypatch.setattr(gan, "scoring", lambda: names)
+    monkeypatch.setattr(gan, "training", training)
+    for name, side in gan.sides_of_changes().items():
+        assert side(0) == {"score": 1}
+        adam, rescales = games[-1].d_optimizer, "rescaling" in games[-1].discriminator.layers[0].name
+        found[name] = (games[-1].penalty, rescales, adam.beta_1, int(adam.iterations), games[-1].averaged is games[-1].generator)
+    usual = (0.2, True, 0.0, 1, False)
+    assert list(found.values()) == [
+        usual,
+        (0.0, *usual[1:]),
+        (0.2, False, *usual[2:]),
+        (0.2, True, 0.5, *usual[3:]),
+        usual,
+        (0.2, True, 0.0, 2, False),
+        (*usual[:4], True),
+    ]
+    assert found.keys() == read_results("gan-changes").keys()
 
 
 # --- measuring ---

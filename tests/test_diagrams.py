@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle, Rectangle
 
-from helpers.diagrams import BACKWARD, draw_landscape, draw_layers, draw_unrolled, draw_window
+from helpers.diagrams import BACKWARD, draw_gan, draw_landscape, draw_layers, draw_unrolled, draw_window
 
 
 @pytest.fixture(autouse=True)
@@ -209,3 +209,33 @@ def test_zero_in_the_feature_map_is_white():
 def test_a_stop_outside_the_feature_map_is_refused(stop):
     with pytest.raises(ValueError, match="expected stops inside the feature map"):
         draw_window(IMAGE, KERNEL, MAP, [stop])
+
+
+# --- the two halves of a GAN's training step ---
+
+
+def test_each_half_of_a_gans_step_marks_the_network_that_it_updates():
+    fig = draw_gan()
+    assert [ax.get_title() for ax in fig.axes] == ["discriminator step", "generator step"]
+    for ax, updated in zip(fig.axes, "DG"):
+        boxes = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+        filled = {letter: box.get_facecolor()[:3] != (1, 1, 1) for letter, box in zip("GD", boxes, strict=True)}
+        assert filled == {"G": updated == "G", "D": updated == "D"}
+        places = words(ax)
+        assert places["updated"][0] == places[f"${updated}$"][0] and places["updated"][1] < places[f"${updated}$"][1]
+
+
+def test_only_the_discriminator_step_sees_real_images():
+    of_d, of_g = (words(ax) for ax in draw_gan().axes)
+    assert "real images" in of_d and "real images" not in of_g
+    assert {"$z$", "$G$", "generated\nimages", "$D$", "loss"} <= set(of_d) & set(of_g)
+
+
+def test_the_gradient_goes_back_to_the_network_that_is_updated():
+    for ax, place in zip(draw_gan().axes, (6, 2)):
+        back = sorted((start, end) for start, end, colour, _ in arrows(ax) if colour == BACKWARD)
+        assert all(start[0] > end[0] for start, end in back), "a gradient that does not go back"
+        assert place < back[0][1][0] < place + 1 and back[-1][0][0] > 7
+        assert len(back) == (1 if place == 6 else 2)
+        forward = [(start, end) for start, end, colour, _ in arrows(ax) if colour != BACKWARD]
+        assert all(start[0] < end[0] for start, end in forward)

@@ -16,13 +16,8 @@ from tests.notebook_code import NOTEBOOKS, ROOT, address, cells, code_cells, rea
 
 MEASURED = {  # cells that the benchmarks execute, by their tags
     "best-network": "01_mlp_from_scratch",
-    "data": "04_mnist_gan",
     "evaluation-network": "04_mnist_gan",
-    "classic-run": "04_mnist_gan",
-    "best-run": "04_mnist_gan",
-    "conditional-run": "04_mnist_gan",
 }
-TO_BE_SHORTENED = {"04_mnist_gan"}  # classes of 50 to 80 lines
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -150,8 +145,7 @@ def test_a_cell_that_is_measured_is_in_its_notebook_once(tag):
 def test_cells_are_short_enough_to_be_read(path):
     for number, cell in enumerate(code_cells(path), start=1):
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        limit = 90 if "class " in cell.source and path.stem in TO_BE_SHORTENED else 40
-        assert len(lines) <= limit, f"code cell {number} has {len(lines)} lines"
+        assert len(lines) <= 40, f"code cell {number} has {len(lines)} lines"
 
 
 @each_notebook

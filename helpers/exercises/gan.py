@@ -67,7 +67,7 @@ def check_running_average(your_average: Callable[[list, float], Any]) -> bool | 
     for t in range(n):
         each_step = average(values[t : t + 1], [m], each_step) / (1 - m ** (t + 1))
     rising = [[min(m, (1 + t) / (10 + t)) for t in range(first, first + n)] for first in (0, 1)]
-    rule = "min(m, (1 + t) / (10 + t)) is the notebook's other way to forget the start; here divide by the sum of the weights."
+    rule = "min(m, n / (n + 9)) is the notebook's other way to forget the start; here divide by the sum of the weights."
     mistakes = [
         Mistake("the cold start is still in it", biased, "Divide by the sum of the weights."),
         Mistake("the power is one too many", biased / (1 - m ** (n + 1)), "It is the number of values."),

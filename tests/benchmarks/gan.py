@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def sides_of_a_step() -> dict[str, Callable[[int], dict]]:
     images, gan = names.scaled(mnist.x_train), names.GAN(mnist.x_train)
     loops = {
         "classic loop": (classic_loop(names, images), 60),
-        "ours": (lambda count: gan.train(count, batch_size=BATCH, save_interval=10**6, at_save=lambda epoch: None), 1000),
+        "ours": (lambda count: gan.train(count, batch_size=BATCH, save_interval=10**6, at_save=lambda step: None), 1000),
     }
     if HAS_TORCH:
         loops["PyTorch, eager"] = torch_loop(images, fused=False), 300
@@ -110,64 +111,46 @@ def sides_of_a_step() -> dict[str, Callable[[int], dict]]:
 
 @lru_cache
 def scoring() -> SimpleNamespace:
-    """What notebook 04 defines, with its data and its trained evaluation network."""
+    """What notebook 04 defines, with MNIST and its trained evaluation network."""
     names = fresh_definitions("04_mnist_gan")
-    run_tagged(names, "data")
+    names.mnist = load_mnist()
+    names.steps = names.WHOLE if names.mnist.whole else names.SHORT
     run_tagged(names, "evaluation-network")
     return names
 
 
-def training(tag: str, length: str, turn: int = 0, *, looks: int = 10, seed: int = 0, labels=None, shorter=1, **changes) -> dict:
-    """Execute the cell of notebook 04 that carries `tag` and trains one GAN; look at its score on the way, off the clock.
+def training(gan: Any, steps: int, batch: int, *, looks: int = 10, labels: np.ndarray | None = None) -> dict:
+    """Train one of the notebook's GANs, and look at its score on the way, off the clock.
 
-    `length` names the notebook's number of steps, which is divided by `shorter`. "curve" holds [minutes, score] of each look,
-    "steps" how many steps had been done by then. `changes` are options of the GAN that take the place of the cell's.
+    The samples are those of the averaged weights, where there are any. "curve" holds [minutes, score] of each look, "steps"
+    how many steps had been done by then.
     """
-    names = SimpleNamespace(**vars(scoring()))
-    total = vars(names)[length] // shorter
-    vars(names)[length] = total
-    games, steps = [], []
+    names, clock, done = scoring(), Stopwatch(), []
+    model = getattr(gan, "averaged", gan.generator)
 
-    class Watched(names.GAN):
-        def __init__(self, *data, **options) -> None:
-            super().__init__(*data, **{**options, "seed": seed, **changes})
-            games.append(self)
-            self.clock = Stopwatch()
+    def look(step: int) -> None:
+        if step:
+            done.append(step)
+            clock.look(lambda: names.score(names.generate(model, names.count, labels)))
 
-        def look(self, epoch: int) -> None:
-            if epoch:
-                steps.append(epoch)
-                self.clock.look(lambda: names.score(names.drawn_by(self.averaged, names.count, labels)))
-
-        def train(self, epochs, batch_size=128, save_interval=50, *, generator_batch=None, at_save=None) -> None:
-            super().train(epochs, batch_size, total // looks, generator_batch=generator_batch, at_save=self.look)
-            if self.epoch == total:
-                self.look(total)
-
-        def save_imgs(self, *arguments) -> None:
-            """No pictures here."""
-
-    names.GAN, names.no_pictures = Watched, None
-    run_tagged(names, tag)
-    (game,) = games
-    assert game.epoch == total, f"expected a training of {total:,} steps, got {game.epoch:,}"
-    curve = [[seconds / 60, score] for seconds, score in game.clock.curve]
-    values = {"score": curve[-1][1], "minutes": curve[-1][0], "curve": curve, "steps": steps}
+    gan.train(steps, batch, steps // looks, at_save=look)
+    look(steps)
+    curve = [[seconds / 60, score] for seconds, score in clock.curve]
+    values = {"score": curve[-1][1], "minutes": curve[-1][0], "curve": curve, "steps": done}
     if labels is not None:
-        _, read, _ = names.seen(names.drawn_by(game.averaged, names.count, labels))
-        values = {"read as asked, %": 100 * float(np.mean(read == labels)), **values}
+        _, digits, _ = names.evaluate(names.generate(model, names.count, labels))
+        values = {"classified as asked, %": 100 * float(np.mean(digits == labels)), **values}
     return values
 
 
 def sides_of_score() -> dict[str, Callable[[int], dict]]:
-    run: dict = {}
+    names, run = scoring(), {}
 
     def compiled(turn: int) -> dict:
-        run.update(training("classic-run", "steps_classic"))
+        run.update(training(names.GAN(names.mnist.x_train), names.steps["classic"], BATCH))
         return dict(run)
 
     def classic(turn: int) -> dict:
-        names = scoring()
         loop = classic_loop(names, names.scaled(names.mnist.x_train))
         loop(20)
         clock = Stopwatch()
@@ -176,29 +159,60 @@ def sides_of_score() -> dict[str, Callable[[int], dict]]:
         curve = [[step * minutes_a_step, score] for step, (_, score) in zip(run["steps"], run["curve"])]
         return {**run, "minutes": curve[-1][0], "curve": curve}
 
-    best = partial(training, "best-run", "steps_penalty")
-    return {"the classic run, compiled": compiled, "the classic run, classic loop": classic, "the third step": best}
+    def smoothed(turn: int) -> dict:
+        steps = names.steps["best"]
+        return training(names.SmoothGAN(names.mnist.x_train, steps=steps), steps, 64)
+
+    return {"the classic run, compiled": compiled, "the classic run, classic loop": classic, "the smoothed run": smoothed}
 
 
-def sides_of_ablation() -> dict[str, Callable[[int], dict]]:
-    taken_back: dict[str, dict] = {
-        "as it is": {},
-        "without the penalty": {"penalty": 0.0},
-        "ink from -1": {"ink": False},
-        "Adam with momentum, β₁ = 0.5 and β₂ = 0.999": {"betas": (0.5, 0.999)},
-        "a fixed rate of 1e-3": {"learning_rate": 1e-3},
-        "two updates of the discriminator": {"together": False},
-        "without the average": {"average": 0.0},
+def sides_of_changes() -> dict[str, Callable[[int], dict]]:
+    names = scoring()
+    steps, tf = names.steps["best"] // 3, names.tf
+
+    class FromMinusOne(names.SmoothGAN):
+        build_networks = names.Game.build_networks
+
+    class TwoUpdates(names.SmoothGAN):
+        def discriminator_step(self, real: Any, z: Any) -> tuple[Any, Any]:
+            """An update on real images and the penalty, then one on generated images."""
+            weights, losses = self.discriminator.trainable_variables, []
+            for images, sign in ((real, 1.0), (self.fake(z, training=False), -1.0)):
+                with tf.GradientTape() as tape:
+                    loss = 0.5 * tf.reduce_mean(tf.nn.softplus(-sign * self.discriminator(images)))
+                    if sign > 0:
+                        loss += self.penalty * names.gradient_penalty(self.discriminator, images)
+                self.d_optimizer.apply(tape.gradient(loss, weights), weights)
+                losses.append(loss)
+            return sum(losses), 0.5
+
+    class LastWeights(names.SmoothGAN):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.averaged = self.generator  # so that it is the last weights that are scored
+
+    taken_back: dict[str, tuple[type, dict]] = {
+        "as it is": (names.SmoothGAN, {}),
+        "without the penalty": (names.SmoothGAN, {"penalty": 0.0}),
+        "inputs from -1": (FromMinusOne, {}),
+        "Adam with momentum, β₁ = 0.5 and β₂ = 0.999": (names.SmoothGAN, {"betas": (0.5, 0.999)}),
+        "a fixed rate of 1e-3": (names.SmoothGAN, {"learning_rate": 1e-3}),
+        "two updates of the discriminator": (TwoUpdates, {}),
+        "without the average": (LastWeights, {}),
     }
 
-    def side(changes: dict, turn: int) -> dict[str, float]:
-        return {"score": training("best-run", "steps_penalty", looks=1, shorter=3, **changes)["score"]}
+    def side(kind: type, options: dict, turn: int) -> dict[str, float]:
+        gan = kind(names.mnist.x_train, steps=steps, **options)
+        return {"score": training(gan, steps, 64, looks=1)["score"]}
 
-    return {name: partial(side, changes) for name, changes in taken_back.items()}
+    return {name: partial(side, *change) for name, change in taken_back.items()}
 
 
 def conditional(turn: int) -> dict:
-    return training("conditional-run", "steps_labels", seed=11 + turn, labels=scoring().mnist.y_test)
+    names = scoring()
+    steps, mnist = names.steps["labels"], names.mnist
+    gan = names.ConditionalGAN(mnist.x_train, mnist.y_train, steps=steps, seed=11 + turn)
+    return training(gan, steps, 64, labels=mnist.y_test)
 
 
 COMPARISONS = {
@@ -218,17 +232,17 @@ COMPARISONS = {
         rounds=1,
     ),
     "gan-changes": Comparison(
-        "The third step, one change taken back",
-        "The third step of notebook 04 in a third of its training, and the same with one of its changes taken back at a time; "
+        "The smoothed GAN, one change taken back",
+        "The smoothed GAN of notebook 04 in a third of its training, and the same with one of its changes taken back at a time; "
         "the score is that of the notebook, from one seed. Where the discriminator takes two updates a step, its learning rate "
         "has fallen by the middle.",
-        sides_of_ablation,
+        sides_of_changes,
         rounds=1,
     ),
     "gan-labels": Comparison(
         "The conditional generator, three seeds",
         "The conditional generator of notebook 04 from three seeds, asked for the digits of the test images: how many of the "
-        "10,000 generated samples the notebook's evaluation network reads as asked, their score, and the minutes of training.",
+        "10,000 samples the notebook's evaluation network classifies as asked, their score, and the minutes of training.",
         lambda: {"ours": conditional},
         rounds=3,
     ),
