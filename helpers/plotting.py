@@ -267,10 +267,11 @@ def _grid(
     lines = max(caption.count("\n") + 1 if caption else 0 for caption in captions)
     margin = max((0.075 * len(line) + 0.15 for label in labels for line in label.split("\n") if line), default=0)
     above = 0.17 * lines + 0.05  # inches over each row, for its captions
-    width, height = margin + size * columns, (size + above) * len(rows)
+    tall = size * max(picture.shape[0] / picture.shape[1] for row in rows for picture in row)
+    width, height = margin + size * columns, (tall + above) * len(rows)
     widths = [max(margin, 1e-3), *[size] * columns]
     fig, grid = plt.subplots(len(rows), len(widths), figsize=(width, height), width_ratios=widths, squeeze=False)
-    fig.subplots_adjust(left=0, right=1, bottom=0, top=1 - above / height, wspace=0.07, hspace=above / size)
+    fig.subplots_adjust(left=0, right=1, bottom=0, top=1 - above / height, wspace=0.07, hspace=above / tall)
     everything, remaining = [picture for row in rows for picture in row], iter(captions)
     for place in grid.flat:
         place.axis("off")

@@ -80,9 +80,15 @@ def test_the_backend_that_was_chosen_stays_chosen():
 
 
 def test_importing_helpers_chooses_tensorflow_and_keeps_other_settings():
-    names = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH")
+    names = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH")
     code = f"import os, helpers; print(*[os.environ[name] for name in {names}])"
-    assert python(code, **dict(zip(names, ("jax", "0", "false")))) == "tensorflow 0 false\n"
+    assert python(code, **dict(zip(names, ("jax", "0", "0", "false")))) == "tensorflow 0 0 false\n"
+
+
+def test_importing_helpers_switches_on_fast_convolutions_on_every_processor():
+    name = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it once, while it is imported
+    code = f"import os; os.environ.pop('{name}', None); import helpers; print(os.environ['{name}'])"
+    assert python(code) == "1\n"
 
 
 @pytest.mark.parametrize(

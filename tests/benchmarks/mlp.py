@@ -127,7 +127,7 @@ def steps_of_the_ladder(mlp: SimpleNamespace) -> dict[str, tuple]:
         "elastic field": (mlp.MomentumClassifier, 800, 0.2, elastic),
         "affine map": (mlp.MomentumClassifier, 800, 0.2, warped),
         "15 epochs, random shifts": (mlp.MomentumClassifier, 800, 0.2, {**falling, "epochs": 15}),
-        "15 epochs, all of the warp": (mlp.MomentumClassifier, 800, 0.2, {**warped, "epochs": 15}),
+        "15 epochs, whole warp": (mlp.MomentumClassifier, 800, 0.2, {**warped, "epochs": 15}),
     }
 
 
