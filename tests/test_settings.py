@@ -85,7 +85,7 @@ def test_importing_helpers_chooses_tensorflow_and_keeps_other_settings():
     assert python(code, **dict(zip(names, ("jax", "0", "0", "false")))) == "tensorflow 0 0 false\n"
 
 
-def test_importing_helpers_switches_on_fast_convolutions_on_every_processor():
+def test_importing_helpers_switches_on_onednn_on_every_processor():
     name = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it once, while it is imported
     code = f"import os; os.environ.pop('{name}', None); import helpers; print(os.environ['{name}'])"
     assert python(code) == "1\n"
