@@ -113,27 +113,6 @@ def test_one_change_at_a_time_is_taken_back_from_the_smoothed_gan(sample, monkey
     assert two_updates.d_optimizer.get_config()["learning_rate"]["config"]["decay_steps"] == 2 * 4  # two for each step
 
 
-def test_one_conditional_generator_is_trained_without_wrong_labels(sample, monkeypatch):
-    names, replaced = a_small_scoring(sample), {}
-    names.steps["labels"] = 12
-    monkeypatch.setattr(gan, "scoring", lambda: names)
-    trained = []
-
-    def training(game, steps, batch, **_):
-        trained.append((game, steps))
-        return {"score": 1, "classified as asked, %": 2, "confidence below 0.9, %": 3}
-
-    monkeypatch.setattr(gan, "training", training)
-    for name, side in gan.sides_of_wrong_labels().items():
-        assert side(0)["classified as asked, %"] == 2
-        (game, steps), seen = trained[-1], []
-        game.discriminator = lambda inputs, seen=seen: seen.append(np.array(inputs[0])) or inputs[0][:, 14, 14]
-        game.discriminator_loss(game.real(10), [np.full((10, 28, 28, 1), 7, "float32"), game.noise(10, stream=1)[1]])
-        replaced[name] = int((seen[1] != 7).any(axis=(1, 2, 3)).sum())
-        assert steps == 4
-    assert replaced == {"as it is": 2, "without wrong labels": 0}
-
-
 # --- measuring ---
 
 
