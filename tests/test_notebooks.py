@@ -75,7 +75,7 @@ def test_its_outputs_are_of_all_of_mnist(path):
 @each_notebook
 def test_it_exports_as_a_python_script(path):
     script, resources = ScriptExporter().from_notebook_node(read(path))
-    assert resources["output_extension"] == ".py" and resources["output_mimetype"] == "text/x-python"
+    assert resources["output_extension"] == ".py"
     compile(script, path.name, "exec")
 
 
