@@ -525,13 +525,14 @@ def test_the_nearest_training_image_of_a_copy_is_at_no_distance(sample):
     assert np.allclose(names.nearest_training_image(images), [0, 0.5, 0], atol=0.02)
 
 
-def test_four_of_the_six_changes_pay_in_the_benchmark():
+def test_the_benchmark_bears_what_is_said_of_each_change():
     """The notebook says so of the figure that it draws."""
     scores = {name: values["score"][0] for name, values in read_results("gan-changes").items()}
     as_it_is = scores.pop("as it is")
     for name in ("a fixed rate of 1e-3", "two updates of the discriminator"):
         assert abs(scores.pop(name) - as_it_is) < 0.1 * as_it_is
-    assert len(scores) == 4 and min(scores.values()) > 1.4 * as_it_is
+    assert scores.pop("without the average") > 1.1 * as_it_is  # worse, but by less than the rest
+    assert len(scores) == 3 and min(scores.values()) > 1.5 * as_it_is
 
 
 # --- drawing and walking ---

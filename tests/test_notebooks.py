@@ -74,8 +74,9 @@ def test_its_outputs_are_of_all_of_mnist(path):
 
 @each_notebook
 def test_it_exports_as_a_python_script(path):
-    script, resources = ScriptExporter().from_notebook_node(read(path))
-    assert resources["output_extension"] == ".py"
+    notebook = read(path)
+    script, resources = ScriptExporter().from_notebook_node(notebook)
+    assert resources["output_extension"] == ".py" and notebook.metadata.language_info.mimetype == "text/x-python"
     compile(script, path.name, "exec")
 
 

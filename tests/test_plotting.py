@@ -160,8 +160,7 @@ def test_a_wide_picture_has_no_empty_paper_above_and_below(drawn):
     plot_images(np.zeros((1, 10, 40)), title="T", alt="One", size=4)
     ((fig, _),) = drawn
     fig.draw_without_rendering()
-    place = pictures_of(drawn)[0].axes.get_position()
-    assert fig.get_figheight() < 1.2 and place.width / place.height == pytest.approx(4 * 1.2 / fig.get_figwidth(), rel=0.3)
+    assert fig.get_figheight() < 1.2 and pictures_of(drawn)[0].axes.get_position().height > 0.9
 
 
 def test_rows_of_pictures_have_their_labels_captions_title_and_alt_text(drawn):
