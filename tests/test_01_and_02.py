@@ -24,7 +24,7 @@ def nb(request, definitions):
     """The definitions of a notebook; those of 01, where a sample is a column, converted to samples in rows."""
     if request.param == "02":
         names = definitions("02_keras_cnn_mnist")
-        return SimpleNamespace(**vars(names), affine=0.04, group_sizes=[1, 1, 1, 1, 1, 1, 2, 2])
+        return SimpleNamespace(**vars(names), affine=0.08, group_sizes=[1, 1, 1, 1, 1, 1, 2, 2])
     names = definitions("01_mlp_from_scratch")
     return SimpleNamespace(
         softmax=lambda logits: names.softmax(logits.T).T,

@@ -27,6 +27,13 @@ def random(*shape, seed=0):
     return array
 
 
+def test_pixels_are_0_for_paper_and_1_for_ink(cnn):
+    images = np.array([[[0, 255, 51]]], np.uint8)
+    found = cnn.pixels(images)
+    assert found.shape == (1, 1, 3, 1) and found.dtype == np.float32
+    np.testing.assert_allclose(found[0, 0, :, 0], [0, 1, 0.2])
+
+
 # --- the layers ---
 
 
@@ -209,8 +216,18 @@ def test_the_best_network_learns_and_the_same_seed_trains_the_same(cnn, sample):
         return cnn.train_best(cnn.pixels(sample.x_train[:count]), sample.y_train[:count], seed)
 
     assert cnn.accuracy(trained(500, 0), cnn.pixels(sample.x_test), sample.y_test) > 0.8
-    first, again, other = (trained(32, seed).get_weights()[0] for seed in (5, 5, 6))
+    assert np.array_equal(*(trained(32, seed=5).get_weights()[0] for _ in range(2)))
+
+
+def test_the_best_network_starts_and_trains_from_its_seed_on_warped_images():
+    names, calls = fresh_definitions("02_keras_cnn_mnist"), []
+    names.train = lambda network, images, labels, **options: calls.append((network.get_weights()[0], options))
+    for seed in (5, 5, 6):
+        names.train_best(None, None, seed)
+    (first, options), (again, _), (other, others) = calls
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert (options["seed"], others["seed"]) == (5, 6)
+    assert (options["rate"], options["falling"], options["augment"]) == (3e-3, True, names.warp_groups)
 
 
 # --- reading a picture ---
