@@ -248,14 +248,13 @@ def test_six_weights_found_by_thinking_make_the_gated_cell_a_trip_meter(nb):
     assert np.allclose(one, [5.5, (0.3 + 0.8 + 5) + (0.9 + 1.6 + 6) * 5.5])
 
 
-def test_three_seeds_train_as_three_networks_that_do_not_mix(nb):
+def test_a_meter_starts_from_its_seed_alone_and_is_scored_in_kilometres(nb, monkeypatch):
     x, y = nb.make_trips(64, 5, np.random.default_rng(8))
-    three = nb.three_seeds(lambda: [nb.layers.GRU(2, return_sequences=True), nb.layers.Dense(1)])
-    outputs = three.predict(x, verbose=0)
-    assert outputs.shape == (64, 5, 3)
-    assert min(np.abs(outputs[..., i] - outputs[..., j]).max() for i, j in ((0, 1), (0, 2), (1, 2))) > 1e-3
-    parts = three.layers[1:4]
-    kept = [np.copy(weight) for part in parts[1:] for weight in part.get_weights()]
-    parts[0].set_weights([0 * weight for weight in parts[0].get_weights()])
-    assert np.array_equal(three.predict(x, verbose=0)[..., 1:], outputs[..., 1:])
-    assert all(map(np.array_equal, kept, (weight for part in parts[1:] for weight in part.get_weights())))
+    monkeypatch.setattr(nb, "train", lambda network, *_, **options: None)
+    meters = {(kind, seed): nb.train_meter(kind, x, y, seed) for kind in nb.KINDS for seed in (1, 1, 2)}
+    for kind in nb.KINDS:
+        again = nb.train_meter(kind, x, y, 1).predict(x, verbose=0)
+        assert again.shape == y.shape and np.array_equal(again, meters[kind, 1].predict(x, verbose=0))
+        assert np.abs(again - meters[kind, 2].predict(x, verbose=0)).max() > 1e-3
+    zero = nb.keras.Sequential([nb.keras.Input((None, 2)), nb.layers.Dense(1, kernel_initializer="zeros")])
+    assert nb.typical_error(zero, x, y) == pytest.approx(np.sqrt(np.mean(y.astype(float) ** 2)), rel=1e-6)
