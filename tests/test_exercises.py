@@ -162,6 +162,7 @@ CNN = [
     (cnn.check_output_size, size(same=lambda m, k, s: (m - k + 2 * (k // 2)) // s + 1), "depends on the kernel"),
     (cnn.check_output_size, size(same=lambda m, k, s: None), "for your_size(28, 3, 1, 'same'): your function returns nothing"),
     (cnn.check_output_size, lambda *_: 28, "your_size(11, 2, 3, 'same') should be 4, you have 28"),
+    (cnn.check_output_size, lambda *a: str(size()(*a)), "expected the size as numbers, got something of type str"),
     (cnn.check_output_size, lambda *a: np.array([size()(*a)]), "as one number, got an array of shape (1,)"),
     (cnn.check_output_size, lambda *a: (size()(*a),), "as one number, got a tuple of length 1"),
     (cnn.check_true_convolution, convolution(lambda k: k), "the kernel isn't flipped"),
