@@ -196,10 +196,10 @@ def test_pictures_share_one_scale_or_each_has_its_own(drawn, look, limits):
 
 
 def test_only_signed_pictures_are_coloured_and_white_at_zero(drawn):
-    for signed, signed_look in [(True, ("RdBu_r", (-3, 3))), (False, ("gray_r", (-3, 1)))]:
-        image_rows({"": np.array([[[0, 1]], [[-3, 1]]])}, **ROWS, scale="image", signed=signed)
+    for signed, cmap, limits in [(True, "RdBu_r", [(-3, 3), (-2, 2)]), (False, "gray_r", [(-3, 1), (-1, 2)])]:
+        image_rows({"": np.array([[[0, 1]], [[-3, 1]], [[-1, 2]]])}, **ROWS, scale="image", signed=signed)
         looks = [(picture.get_cmap().name, picture.get_clim()) for picture in pictures_of(drawn)]
-        assert looks == [("gray_r", (0, 1)), signed_look]
+        assert looks == [("gray_r", (0, 1)), (cmap, limits[0]), (cmap, limits[1])]
 
 
 def test_every_line_has_a_dash_of_its_own_and_can_be_seen_on_white():
