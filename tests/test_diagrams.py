@@ -43,7 +43,7 @@ NUMBERS = {
 }
 
 
-def test_every_node_is_joined_to_the_next_layers_and_marked_arrows_are_thick():
+def test_nodes_are_joined_to_the_next_layer_and_marked_arrows_are_thick():
     (ax,) = draw_layers({"X": 3, "Y": 4, "Z": 2}, marked=[(0, 0, 2), (1, 0, 3)]).axes
     place = words(ax)
     assert len(patches(ax, Circle)) == 9 and {"$X_{0}$", "$X_{2}$", "$Y_{3}$", "$Z_{1}$"} <= set(place)
