@@ -46,18 +46,14 @@ def test_a_whole_run_names_the_data_by_an_absolute_path(tmp_path, monkeypatch):
 
 
 def test_a_whole_run_on_anything_less_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("MNIST_PATH", "sample")
-    with pytest.raises(pytest.UsageError, match="expected all of MNIST"):
-        conftest.whole_mnist()
-    monkeypatch.setenv("MNIST_PATH", str(tmp_path / "absent.npz"))
-    with pytest.raises(pytest.UsageError, match="no such file"):
-        conftest.whole_mnist()
+    for path, reason in (("sample", "expected all of MNIST"), (str(tmp_path / "absent.npz"), "no such file")):
+        monkeypatch.setenv("MNIST_PATH", path)
+        with pytest.raises(pytest.UsageError, match=reason):
+            conftest.whole_mnist()
 
 
 def test_a_missing_browser_is_a_failure_in_ci_and_skipped_elsewhere(monkeypatch):
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="no browser"):
-        is_missing("no browser")
-    monkeypatch.delenv("CI")
-    with pytest.raises(pytest.skip.Exception, match="no browser"):
-        is_missing("no browser")
+    for ci, outcome in (("true", pytest.fail.Exception), ("", pytest.skip.Exception)):
+        monkeypatch.setenv("CI", ci)
+        with pytest.raises(outcome, match="no browser"):
+            is_missing("no browser")
