@@ -6,6 +6,7 @@ images of handwritten digits, 28 by 28 pixels, uint8 from 0 (paper) to 255 (ink)
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -237,25 +238,17 @@ def _read_if_there(place: Path, ours: bool) -> dict[str, np.ndarray] | None:
     try:
         return read_npz(place)
     except DataError as error:
-        aside = _set_aside(place) if ours and not isinstance(error, Unreadable) else None
-        if aside == place:
-            return read_npz(place)
-        fate = f"set aside as {aside.name}" if aside else "passed over"
+        fate = "passed over"
+        if ours and not isinstance(error, Unreadable):
+            aside = place.with_name(f"{place.stem}-{uuid.uuid4().hex[:8]}.bad")
+            with contextlib.suppress(OSError):  # it may not be renamed, or another process has done so
+                os.replace(place, aside)
+                fate = f"set aside as {aside.name}"
+            with contextlib.suppress(DataError, OSError):  # another process may have put a good file there by then
+                arrays = read_npz(aside)
+                os.replace(aside, place)
+                return arrays
         _notice(f"{error}\n{'The file' if ours else 'The copy of Keras'} is {fate}.")
-        return None
-
-
-def _set_aside(bad: Path) -> Path | None:
-    """Rename a bad file and return its new name: the old one, if another process had put a good file there by then."""
-    aside = bad.with_name(f"{bad.stem}-{uuid.uuid4().hex[:8]}.bad")
-    try:
-        os.replace(bad, aside)
-        read_npz(aside)
-        os.replace(aside, bad)
-        return bad
-    except DataError:
-        return aside
-    except OSError:  # it may not be renamed, or another process has done so
         return None
 
 

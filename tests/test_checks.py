@@ -23,7 +23,7 @@ NAN, INF = float("nan"), float("inf")
         (number, "a finite number", [-1, np.float32(0.5)], float, [NAN, INF, -INF, "0.1", None, np.bool_(True), True, 1j]),
         (partial(number, above=0), "a finite number above 0", [0.001, 1], float, [0, -1.0]),
         (partial(number, least=0, below=1), "a finite number of at least 0 and below 1", [0, 0.9], float, [-0.1, 1, INF]),
-        (padding, '"valid" or "same"', ["same", "valid"], str, ["full", "", None, ["same"]]),
+        (padding, '"valid" or "same"', ["same", "valid"], str, ["full", "", None, np.array(["same"])]),
     ],
 )
 def test_single_values_are_returned_converted_or_refused(check, wanted, right, kind, wrong):
