@@ -24,7 +24,7 @@ import pytest
 from helpers import data
 from helpers.data import DataError, batches, load_mnist, one_hot
 
-SHAPES = {"x_train": (60, 28, 28), "y_train": (60,), "x_test": (10, 28, 28), "y_test": (10,)}
+SHAPES = {"x_train": (600, 28, 28), "y_train": (600,), "x_test": (10, 28, 28), "y_test": (10,)}
 
 
 def npz(arrays, save=np.savez_compressed) -> bytes:
@@ -44,7 +44,7 @@ def sha256(body: bytes) -> str:
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """A set of 70 pictures that stands for MNIST, with its own checksums, in a folder of its own, and no mirror."""
+    """A set of 610 pictures that stands for MNIST, with its own checksums, in a folder of its own, and no mirror."""
     rng = np.random.default_rng(7)
     arrays = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in SHAPES.items()}
     digests = {name: (array.shape, sha256(array.tobytes())) for name, array in arrays.items()}
@@ -311,6 +311,7 @@ def huge_by_its_header(_) -> bytes:
 FAULTS = {
     "a page of HTML": (lambda arrays: b"<html>Too many requests</html>", "zip"),
     "truncated": (lambda arrays: npz(arrays)[: len(npz(arrays)) // 2], "zip"),
+    "garbled": (lambda arrays: npz(arrays)[:70] + b"\xff" * 200 + npz(arrays)[270:], "zip"),
     "one byte changed in the file": (lambda arrays: one_byte_changed(npz(arrays)), "x_train"),
     "one pixel changed": (one_pixel_changed, "sha256"),
     "an array missing": (lambda arrays: npz({name: arrays[name] for name in list(arrays)[:3]}), "y_test.npy"),
@@ -366,7 +367,8 @@ def test_a_download_is_kept_whole_and_used_the_next_time(one_mirror, small, tmp_
     assert_is(load_mnist(), small)
     assert one_mirror.asked == ["/0/mnist.npz"]
     size = len(npz(small)) / 1e6
-    assert re.search(rf"Downloading http://.*/mnist.npz: {size:.1f} of {size:.1f} MB\n", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.search(rf"Downloading http://.*/mnist.npz: {size:.1f} of {size:.1f} MB\n", said) and "kept" not in said
 
 
 def test_a_mirror_may_hold_the_four_files_of_the_first_publication(small, tmp_path, monkeypatch, mirror):
@@ -521,6 +523,9 @@ def test_a_missing_certificate_is_explained_and_tls_stays_on(small, monkeypatch,
     assert "pip install --upgrade certifi" in notice and "REQUESTS_CA_BUNDLE" in notice
     assert [options.get("verify", True) for options in asked] == [True, True]
     assert asked[-1]["timeout"] == (4, 15)
+    asked.clear()
+    monkeypatch.setattr(requests, "head", unknown_authority)
+    assert not load_mnist().whole and len(asked) == 1, "a mirror that can't be reached isn't asked again"
 
 
 def test_a_notice_can_be_printed_where_letters_are_missing(small, tmp_path, monkeypatch):
