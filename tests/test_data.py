@@ -262,7 +262,8 @@ def test_a_damaged_sample_is_refused_and_says_how_to_get_it_back(monkeypatch, tm
         load_mnist("sample")
 
 
-def test_the_sample_stands_in_where_nothing_is_reachable_and_says_so(small, tmp_path, capsys):
+def test_the_sample_stands_in_where_nothing_is_reachable_and_says_so(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MNIST_PATH", " ")  # as if it were not set
     mnist = load_mnist()
     assert mnist.source == "the embedded sample of MNIST" and "sample" in mnist.note
     notice = capsys.readouterr().out
@@ -552,7 +553,8 @@ def test_batches_show_every_sample_once_in_shuffled_order():
 
 
 def test_one_hot_puts_a_single_one_in_the_place_of_the_label():
-    np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3), np.array([[0, 0, 1], [1, 0, 0]], np.float32), strict=True)
+    assert one_hot(np.zeros(0, int), 3).shape == (0, 3)
     for bad in (np.array([3]), np.array([-1]), np.array([0.5]), np.array([[1]])):
         with pytest.raises(ValueError, match="expected"):
             one_hot(bad, 3)
