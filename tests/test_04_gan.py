@@ -532,7 +532,15 @@ def test_the_benchmark_bears_what_is_said_of_each_change():
     for name in ("a fixed rate of 1e-3", "two updates of the discriminator"):
         assert abs(scores.pop(name) - as_it_is) < 0.1 * as_it_is
     assert scores.pop("without the average") > 1.1 * as_it_is  # worse, but by less than the rest
-    assert len(scores) == 3 and min(scores.values()) > 1.5 * as_it_is
+    assert len(scores) == 4 and min(scores.values()) > 1.5 * as_it_is
+
+
+def test_the_benchmark_bears_what_is_said_of_wrong_labels():
+    ours, without = read_results("gan-labels").values()
+    assert without["confidence below 0.9, %"] == [pytest.approx(1.3, abs=0.05)]
+    assert without["classified as asked, %"] == [pytest.approx(99.6, abs=0.05)]
+    assert max(ours["confidence below 0.9, %"]) < 0.5 and min(ours["classified as asked, %"]) > 99.8
+    assert without["score"][0] < max(ours["score"])
 
 
 # --- drawing and walking ---
