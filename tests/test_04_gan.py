@@ -9,7 +9,6 @@ from PIL import Image
 
 from helpers.data import one_hot
 from tests.benchmarks.common import read_results
-from tests.notebook_code import fresh_definitions
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +26,6 @@ def make(gan04, sample):
         return getattr(gan04, name)(**{"images": sample.x_train, **labels, **extra, **options})
 
     return make
-
-
-@pytest.fixture(scope="module")
-def trained(gan04, sample):
-    """Twenty steps in one go, of the GAN that has everything; `.start` keeps all of its variables' first values."""
-    gan = gan04.ConditionalGAN(sample.x_train, sample.y_train, steps=20, penalty=0.05, average=0.9, seed=3)
-    gan.start = values(gan04, gan)
-    gan.train(20, batch_size=8, save_interval=1000, at_save=gan04.no_pictures)
-    return gan
 
 
 def values(gan04, gan):
@@ -124,7 +114,7 @@ def test_each_seed_step_and_stream_has_noise_of_its_own(make):
 
 @pytest.mark.parametrize("name", ["GAN", "JointGAN", "SmoothGAN", "ConditionalGAN"])
 def test_each_half_of_a_step_lowers_its_loss_and_trains_only_its_network(make, name):
-    """Bit for bit. In one update the generator's moving statistics follow what it has generated; nothing trained moves."""
+    """The other's trained weights stay, bit for bit. In one update the generator's moving statistics follow what it makes."""
     gan = make(name, learning_rate=1e-3)
     real, z = gan.real(32), gan.noise(32, stream=1)
     halves = {"discriminator": lambda: gan.discriminator_step(real, z)[0], "generator": lambda: gan.generator_step(z)}
@@ -142,14 +132,12 @@ def test_each_half_of_a_step_lowers_its_loss_and_trains_only_its_network(make, n
 
 @pytest.mark.parametrize(("name", "updates"), [("GAN", 2), ("JointGAN", 1)])
 def test_the_losses_are_the_means_of_minus_log_d(make, name, updates):
-    """-log D on real images, -log(1 - D) on generated ones; G's is -log D. With a rate of nearly 0 nothing moves between.
-
-    Only in one update are the generated images normalised by their batch, as in G's half.
-    """
+    """-log D on real images, -log(1 - D) on generated ones; G's is -log D. With a rate of nearly 0 nothing moves between."""
     gan = make(name, learning_rate=1e-12)
     real, z = gan.real(8), gan.noise(8, stream=1)
     on_real = np.array(gan.discriminator(real))
-    on_fake = np.array(gan.discriminator(gan.generator(z, training=updates == 1)))
+    by_batch = updates == 1  # only in one update are generated images normalised by their batch, as in G's half
+    on_fake = np.array(gan.discriminator(gan.generator(z, training=by_batch)))
     loss, accuracy = gan.discriminator_step(real, z)
     right = (np.logaddexp(0, -on_real).mean() + np.logaddexp(0, on_fake).mean()) / 2
     assert float(loss) == pytest.approx(right, rel=1e-4)
@@ -173,17 +161,16 @@ def test_the_penalty_is_the_mean_squared_gradient_at_real_images(gan04, make):
     assert np.allclose(after[0.0] - after[0.5], 0.1 * 0.5 * 2 * start, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "half_or_whole"), [("GAN", 8), ("JointGAN", 16), ("ConditionalGAN", 16)])
-def test_each_half_of_a_step_gets_as_many_as_it_should_of_its_own(gan04, make, name, half_or_whole):
+@pytest.mark.parametrize(("name", "count"), [("GAN", 8), ("JointGAN", 16), ("ConditionalGAN", 16)])
+def test_each_half_of_a_step_gets_noise_and_labels_of_its_own(gan04, make, name, count):
     gan, seen = make(name), []
     gan.discriminator_step = lambda real, z: seen.extend((real, z)) or (0.0, 0.0)
     gan.generator_step = lambda z: seen.append(z) or 0.0
     gan.training_step(16)
     real, z_of_d, z_of_g = (gan04.tf.nest.flatten(each) for each in seen)  # with their labels, if any
-    assert [len(part) for part in [*real, *z_of_d]] == 2 * len(real) * [half_or_whole]
-    assert [len(part) for part in z_of_g] == len(real) * [16]
+    assert {len(part) for part in [*real, *z_of_d]} == {count} and {len(part) for part in z_of_g} == {16}
     for one, other in zip(z_of_d, z_of_g):
-        assert not np.array_equal(one, other[:half_or_whole])
+        assert not np.array_equal(one, other[:count])
 
 
 @pytest.mark.parametrize("step", [0, 8, 9])
@@ -220,23 +207,25 @@ def test_the_average_of_weights_and_statistics_soon_forgets_the_start(make):
 # --- the loop ---
 
 
-def test_an_interrupted_training_goes_on_to_the_same_numbers(gan04, trained, capsys):
-    right = values(gan04, trained)
-    assert int(trained.step) == 20 and np.isfinite(trained.history).all()
-    for variable, value in zip([*gan04.state(trained), *trained.averaged.weights], trained.start, strict=True):
+def test_an_interrupted_training_goes_on_to_the_same_numbers(gan04, make, capsys):
+    gan = make("ConditionalGAN", steps=20, penalty=0.05, average=0.9, seed=3)
+    start = values(gan04, gan)
+    gan.train(20, batch_size=8, save_interval=1000, at_save=gan04.no_pictures)
+    right = values(gan04, gan)
+    assert int(gan.step) == 20 and np.isfinite(gan.history).all()
+    for variable, value in zip([*gan04.state(gan), *gan.averaged.weights], start, strict=True):
         variable.assign(value)
-    assert int(trained.step) == 0
+    assert int(gan.step) == 0
 
     def interrupt(step):
         if step == 12:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trained.train(20, batch_size=8, save_interval=4, at_save=interrupt)
-    assert int(trained.step) == 12 and "step 12 after" in capsys.readouterr().out
-    trained.train(8, batch_size=8, save_interval=1000, at_save=gan04.no_pictures)
-    assert int(trained.step) == 20
-    assert equal(right, values(gan04, trained))
+        gan.train(20, batch_size=8, save_interval=4, at_save=interrupt)
+    assert int(gan.step) == 12 and "step 12 after" in capsys.readouterr().out
+    gan.train(8, batch_size=8, save_interval=1000, at_save=gan04.no_pictures)
+    assert equal(right, values(gan04, gan))
 
 
 def test_the_history_holds_the_mean_of_the_steps_since_the_last_entry(gan04, make):
@@ -293,11 +282,12 @@ def test_a_saved_grid_has_the_samples_in_rows(gan04, make, monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize(("argument", "value"), [("save_interval", 0), ("epochs", 20.0), ("epochs", -1), ("batch_size", 1)])
-def test_train_refuses_arguments_that_cannot_be_meant(gan04, trained, argument, value):
-    before = values(gan04, trained)
+def test_train_refuses_arguments_that_cannot_be_meant(gan04, make, argument, value):
+    gan = make("ConditionalGAN")
+    before = values(gan04, gan)
     with pytest.raises(ValueError, match=f"expected {argument} to be a whole number of at least .*, got {value!r}"):
-        trained.train(**{"epochs": 2, "batch_size": 16, "save_interval": 1, argument: value})
-    assert equal(before, values(gan04, trained))
+        gan.train(**{"epochs": 2, "batch_size": 16, "save_interval": 1, argument: value})
+    assert equal(before, values(gan04, gan))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +300,6 @@ def test_train_refuses_arguments_that_cannot_be_meant(gan04, trained, argument, 
         ({"penalty": -0.2}, "expected penalty to be a finite number of at least 0, got -0.2"),
         ({"average": 1.0}, "expected average to be a finite number of at least 0 and below 1, got 1.0"),
         ({"learning_rate": 0.0}, "expected learning_rate to be a finite number above 0, got 0.0"),
-        ({"betas": (-0.1, 0.9)}, r"expected betas\[0\] to be a finite number of at least 0 and below 1, got -0.1"),
         ({"betas": (0.5, 1.0)}, r"expected betas\[1\] to be a finite number of at least 0 and below 1, got 1.0"),
         ({"seed": 1.5}, "expected seed to be a whole number of at least 0, got 1.5"),
     ],
@@ -366,12 +355,11 @@ def test_a_point_is_covered_within_the_distance_of_the_third_neighbour(gan04):
     assert 0.2 < right < 0.95 and gan04.covered(points, by) == pytest.approx(right)
 
 
-def test_the_nearest_training_image_of_a_copy_is_at_no_distance(sample):
-    names = fresh_definitions("04_mnist_gan")
-    names.mnist = sample
-    images = names.scaled(sample.x_train[[5, 700, 3999]])
+def test_the_nearest_training_image_of_a_copy_is_at_no_distance(gan04, sample, monkeypatch):
+    monkeypatch.setattr(gan04, "mnist", sample, raising=False)
+    images = gan04.scaled(sample.x_train[[5, 700, 3999]])
     images[1, 10, 10] += 0.5
-    assert np.allclose(names.nearest_training_image(images), [0, 0.5, 0], atol=0.02)
+    assert np.allclose(gan04.nearest_training_image(images), [0, 0.5, 0], atol=0.02)
 
 
 def test_the_benchmark_bears_what_is_said_of_each_change():
@@ -387,19 +375,17 @@ def test_the_benchmark_bears_what_is_said_of_each_change():
 # --- drawing and walking ---
 
 
-def test_draw_writes_each_digit_that_is_asked_for_in_one_style(gan04, trained, monkeypatch):
-    asked = []
+def test_draw_writes_each_digit_that_is_asked_for_in_one_style(gan04, make, monkeypatch):
+    asked, network = [], make("ConditionalGAN").generator
 
     def generator(inputs, training):
         asked.append(inputs)
-        return trained.averaged(inputs, training=training)
+        return network(inputs, training=training)
 
-    monkeypatch.setitem(gan04.draw.__globals__, "conditional_generator", generator)
-    image = gan04.draw("2026", seed=1)
-    assert image.shape == (28, 4 * 28)
+    monkeypatch.setattr(gan04, "conditional_generator", generator, raising=False)
+    assert gan04.draw("2026", seed=1).shape == (28, 4 * 28)
     style, labels = asked[0]
-    assert labels.argmax(axis=1).tolist() == [2, 0, 2, 6]
-    assert (style == style[0]).all()
+    assert labels.argmax(axis=1).tolist() == [2, 0, 2, 6] and (style == style[0]).all()
     assert gan04.draw(7, seed=1).shape == (28, 28)
     assert not np.array_equal(gan04.draw(7, seed=2), gan04.draw(7, seed=1))
 
