@@ -204,6 +204,24 @@ def test_the_average_of_weights_and_statistics_soon_forgets_the_start(make):
         assert np.allclose(ours, right, atol=1e-6)
 
 
+def test_the_average_changes_nothing_in_the_training(gan04, make):
+    """A run that goes on as another class, from the same state, goes on to the same weights."""
+    plain, averaged = make("GAN", seed=2), make("AveragedGAN", seed=0)
+    plain.training_step(8)
+    gan04.continue_from(averaged, plain)
+    for gan in (plain, averaged):
+        gan.training_step(8)
+    for one, other in zip(gan04.state(plain), gan04.state(averaged), strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
+
+
+def test_a_saved_generator_loads_again_and_generates_the_same(gan04, make, tmp_path):
+    averaged, labels = make("ConditionalGAN").averaged, np.array([3, 8])
+    averaged.save(tmp_path / "generator.keras")
+    loaded = gan04.keras.models.load_model(tmp_path / "generator.keras")
+    assert np.array_equal(gan04.generate(loaded, 2, labels), gan04.generate(averaged, 2, labels))
+
+
 # --- the loop ---
 
 
