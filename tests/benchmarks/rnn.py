@@ -46,8 +46,8 @@ def sides_of_sum() -> dict[str, Callable[[int], dict]]:
 
 def sides_of_trips() -> dict[str, Callable[[int], dict]]:
     rnn = fresh_definitions("03_simple_rnn_cumulative_sum")
-    seeds = [np.random.default_rng(rnn.SEED + i) for i in range(3)]
-    learned, new, long = (rnn.make_trips(*size, rng) for size, rng in zip(((12_800, 20), (2_000, 20), (100, 1_000)), seeds))
+    sizes = (12_800, 20), (2_000, 20), (100, 1_000)  # those of the notebook: to learn from, new, and long
+    learned, new, long = (rnn.make_trips(*size, np.random.default_rng(rnn.SEED + i)) for i, size in enumerate(sizes))
     halves = np.zeros((1, 40, 2))
     halves[..., 0] = 0.5
 
