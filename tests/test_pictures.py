@@ -185,7 +185,7 @@ def test_a_file_that_pillow_does_not_open_is_refused_by_name_and_kind(content, m
         prepare(tmp_path / "digit")
 
 
-def test_missing_broken_and_tiny_files_and_folders_are_refused_by_name(tmp_path):
+def test_missing_and_broken_files_and_folders_are_refused_by_name(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)).save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
