@@ -268,6 +268,13 @@ def test_nine_in_ten_photographs_are_read_or_refused_for_their_rim(kind, sure, c
     assert right + refused >= 0.9 * number, (right, refused)
 
 
+@pytest.mark.parametrize("side", [20, 28, 40])
+def test_a_line_of_one_pixel_becomes_a_whole_stroke(side, sample):
+    """It came out hollow when the darkness of the ink was taken from its neighbourhood."""
+    likeness = [alike(prepare(photographs.one_pixel(digit, side=side)), digit) for digit in sample.x_test[:40]]
+    assert np.median(likeness) > 0.7, np.median(likeness)
+
+
 @pytest.mark.parametrize("number", [2, 3])
 def test_several_digits_side_by_side_are_refused_and_counted(number, sure):
     """All are refused; the count is right in nine of ten (a digit may have two parts)."""
