@@ -42,35 +42,13 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
     return value
 
 
-def check_numbers(name: str, values: ArrayLike) -> np.ndarray:
-    """An array of real numbers, whole or not, of any shape. NaN and infinity pass."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"expected {name} to hold numbers in rows of one length, got rows of different lengths") from None
-    expect(array.dtype.kind in "biuf", f"{name} to hold numbers", f"values of type {array.dtype}")
-    return array
-
-
-def check_finite(name: str, values: ArrayLike, axes: Sequence[str] | None = None) -> np.ndarray:
-    """An array of finite real numbers, at least one; with one axis for each name in `axes`, such as ("series", "step")."""
-    array = check_numbers(name, values)
-    expect(axes is None or array.ndim == len(axes), f"{name} of shape ({', '.join(axes or ())})", f"shape {array.shape}")
-    expect(array.size > 0, f"{name} to hold at least one number", f"shape {array.shape}")
-    if not np.isfinite(array).all():
-        index = np.argwhere(~np.isfinite(array))[0].tolist()
-        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes or ["index"] * array.ndim, index))
-        raise ValueError(f"expected {name} to hold finite numbers, got {array[tuple(index)]} at {place or 'its only place'}")
-    return array
-
-
 def check_rows(name: str, rows: ArrayLike, width: int, count: int | None = None) -> np.ndarray:
     """One row of `width` finite numbers, or n of them: (width,) or (n, width) → (n, width); `count` rows if it is given."""
-    array = np.atleast_2d(check_numbers(name, rows))
+    array = np.atleast_2d(_numbers(name, rows))
     right = array.ndim == 2 and array.shape[1] == width and len(array) > 0
     expect(right, f"{name} of shape ({width},) or (n, {width})", f"shape {np.shape(rows)}")
     expect(count is None or len(array) == count, f"{name} to have {count} rows, one for each sample", len(array))
-    return check_finite(name, array, ("row", "column"))
+    return _finite(name, array, ("row", "column"))
 
 
 def check_loss(loss: float, lr: float) -> float:
@@ -82,11 +60,11 @@ def check_loss(loss: float, lr: float) -> float:
 
 def check_series(x: ArrayLike, name: str = "x") -> np.ndarray:
     """Series of finite numbers, (series, steps), at least one series of at least one step, as float64."""
-    array = check_numbers(name, x)
+    array = _numbers(name, x)
     hint = ": give one series as [x], Keras's as x[..., 0]"
     expect(array.ndim == 2, f"{name} of shape (series, steps)", f"shape {array.shape}{hint}")
     expect(array.size > 0, f"{name} to be at least one series of at least one step", f"shape {array.shape}")
-    return check_finite(name, array, ("series", "step")).astype(np.float64)
+    return _finite(name, array, ("series", "step")).astype(np.float64)
 
 
 def check_images(images: ArrayLike) -> np.ndarray:
@@ -105,4 +83,22 @@ def check_labels(labels: ArrayLike, count: int | None = None) -> np.ndarray:
     expect(count is None or len(array) == count, f"{count} labels, one for each image", len(array))
     low, high = int(array.min()), int(array.max())
     expect(0 <= low and high <= 9, "labels from 0 to 9", f"{low} to {high}")
+    return array
+
+
+def _numbers(name: str, values: ArrayLike) -> np.ndarray:
+    """An array of real numbers, of any shape; NaN and infinity pass."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"expected {name} to hold numbers in rows of one length, got rows of different lengths") from None
+    expect(array.dtype.kind in "biuf", f"{name} to hold numbers", f"values of type {array.dtype}")
+    return array
+
+
+def _finite(name: str, array: np.ndarray, axes: tuple[str, str]) -> np.ndarray:
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, wrong[0]))
+        raise ValueError(f"expected {name} to hold finite numbers, got {array[tuple(wrong[0])]} at {place}")
     return array

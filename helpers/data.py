@@ -6,6 +6,7 @@ images of handwritten digits, 28 by 28 pixels, uint8 from 0 (paper) to 255 (ink)
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -17,6 +18,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,13 +123,12 @@ def load_mnist(path: str | os.PathLike | None = None) -> Mnist:
     )
     if arrays is not None:
         return _whole(arrays)
-    sample = _sample("embedded sample of MNIST (5,000 images), not the whole set")
     _notice(
         "MNIST could not be downloaded. THE EMBEDDED SAMPLE OF 5,000 IMAGES STANDS IN FOR IT: the notebook runs, but its\n"
         "accuracies will be lower than those in the text. With a network, run this cell again; without one, set MNIST_PATH\n"
         "to a copy of mnist.npz."
     )
-    return sample
+    return _sample("embedded sample of MNIST (5,000 images), not the whole set")
 
 
 def named_file(named: str | os.PathLike) -> Path | None:
@@ -193,7 +194,7 @@ def _read(path: Path, expected: Expected, remedy: str) -> dict[str, np.ndarray]:
             members, names = sorted(f"{name}.npy" for name in expected), sorted(archive.namelist())
             if names != members:
                 raise DataError(f"expected the members {', '.join(members)}, got {', '.join(names[:6])}.")
-            return _check({name: _read_member(archive, name, shape) for name, (shape, _) in expected.items()}, expected)
+            return {name: _read_member(archive, name, *known) for name, known in expected.items()}
     except FileNotFoundError:
         raise DataError(f"{path}: expected the archive {Path(path).name}, but there is no such file. {remedy}") from None
     except DataError as error:
@@ -204,7 +205,7 @@ def _read(path: Path, expected: Expected, remedy: str) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: expected a whole zip archive, got: {str(error) or type(error).__name__}. {remedy}") from None
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], digest: str) -> np.ndarray:
     member = archive.getinfo(f"{name}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others can't be read in part
         raise DataError(f"expected {name} stored or deflated, as NumPy writes it, got compression {member.compress_type}.")
@@ -216,20 +217,18 @@ def _read_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) ->
         raise DataError(f"expected {name} to be uint8 of shape {shape}, got: {error}.") from None
     if data.read(1):
         raise DataError(f"expected the array alone in {name}, got more.")
-    return np.ascontiguousarray(array)
+    return _check(np.ascontiguousarray(array), name, shape, digest)
 
 
-def _check(arrays: dict[str, np.ndarray], expected: Expected) -> dict[str, np.ndarray]:
-    """The same arrays, checked and made read-only."""
-    for name, (shape, digest) in expected.items():
-        array = arrays[name]
-        if array.shape != shape or array.dtype != np.uint8:
-            raise DataError(f"expected {name} to be uint8 of shape {shape}, got {array.dtype} of shape {array.shape}.")
-        came = hashlib.sha256(array.ravel()).hexdigest()
-        if came != digest:
-            raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {came[:12]}…: these are not MNIST's.")
-        array.setflags(write=False)
-    return arrays
+def _check(array: np.ndarray, name: str, shape: tuple[int, ...], digest: str) -> np.ndarray:
+    """The same array, checked and made read-only."""
+    if array.shape != shape or array.dtype != np.uint8:
+        raise DataError(f"expected {name} to be uint8 of shape {shape}, got {array.dtype} of shape {array.shape}.")
+    came = hashlib.sha256(array).hexdigest()
+    if came != digest:
+        raise DataError(f"expected {name} with sha256 {digest[:12]}…, got {came[:12]}…: these are not MNIST's.")
+    array.setflags(write=False)
+    return array
 
 
 def _read_if_there(place: Path, ours: bool) -> dict[str, np.ndarray] | None:
@@ -239,25 +238,17 @@ def _read_if_there(place: Path, ours: bool) -> dict[str, np.ndarray] | None:
     try:
         return read_npz(place)
     except DataError as error:
-        aside = _set_aside(place) if ours and not isinstance(error, Unreadable) else None
-        if aside == place:
-            return read_npz(place)
-        fate = f"set aside as {aside.name}" if aside else "passed over"
+        fate = "passed over"
+        if ours and not isinstance(error, Unreadable):
+            aside = place.with_name(f"{place.stem}-{uuid.uuid4().hex[:8]}.bad")
+            with contextlib.suppress(OSError):  # it may not be renamed, or another process has done so
+                os.replace(place, aside)
+                fate = f"set aside as {aside.name}"
+            with contextlib.suppress(DataError, OSError):  # another process may have put a good file there by then
+                arrays = read_npz(aside)
+                os.replace(aside, place)
+                return arrays
         _notice(f"{error}\n{'The file' if ours else 'The copy of Keras'} is {fate}.")
-        return None
-
-
-def _set_aside(bad: Path) -> Path | None:
-    """Rename a bad file and return its new name: the old one, if another process had put a good file there by then."""
-    aside = bad.with_name(f"{bad.stem}-{uuid.uuid4().hex[:8]}.bad")
-    try:
-        os.replace(bad, aside)
-        read_npz(aside)
-        os.replace(aside, bad)
-        return bad
-    except DataError:
-        return aside
-    except OSError:  # it may not be renamed, or another process has done so
         return None
 
 
@@ -282,10 +273,11 @@ def _download() -> dict[str, np.ndarray] | None:
 def _read_idx(files: list[Path]) -> dict[str, np.ndarray]:
     """Read the four IDX files: a 32-bit word, one more for each axis, then the bytes of the array."""
     arrays = {}
-    for (name, (shape, _)), file in zip(ARRAYS.items(), files, strict=True):
+    for (name, (shape, digest)), file in zip(ARRAYS.items(), files, strict=True):
         with gzip.open(file) as stream:  # its hash was checked, so that its size is known to be right
-            arrays[name] = np.frombuffer(stream.read(), np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    return _check(arrays, ARRAYS)
+            array = np.frombuffer(stream.read(), np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+        arrays[name] = _check(array, name, shape, digest)
+    return arrays
 
 
 def _fetch(url: str, known_hash: str, file: Path, deadline: float) -> Path:
@@ -309,22 +301,18 @@ def _wait_for_an_answer(downloader: Callable, url: str) -> None:
 
     Asked in a thread of its own, because nothing else bounds the look-up of a name, or a host of many addresses.
     """
-    outcome: list[Exception | None] = []
+    answer: futures.Future[bool] = futures.Future()
 
     def ask() -> None:
         try:
-            downloader(url, None, None, check_only=True)
-            outcome.append(None)
+            answer.set_result(downloader(url, None, None, check_only=True))
         except Exception as error:
-            outcome.append(error)
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    if not outcome:
+    threading.Thread(target=ask, daemon=True).start()
+    if not futures.wait([answer], ANSWER_SECONDS).done:
         raise DataError(f"expected an answer within {ANSWER_SECONDS:.0f} s, got silence.")
-    if outcome[0] is not None:
-        raise outcome[0]
+    answer.result()
 
 
 class _Line:

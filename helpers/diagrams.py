@@ -42,11 +42,11 @@ def draw_layers(
 
     Raises ValueError if numbers do not fit the layers.
     """
-    counts, numbers = list(layers.values()), bool(len(values) or len(weights))
+    counts = list(layers.values())
+    width, height, radius = (4.0, 2.4, 0.42) if len(values) or len(weights) else (3.4, 1.0, 0.28)
     vectors, matrices = [(count,) for count in counts], list(zip(counts[1:], counts))
-    _fit(vectors, values=values, deltas=deltas)
-    _fit(matrices, weights=weights, gradients=gradients)
-    width, height, radius = (4.0, 2.4, 0.42) if numbers else (3.4, 1.0, 0.28)
+    values, deltas = _fit("values", values, vectors), _fit("deltas", deltas, vectors)
+    weights, gradients = _fit("weights", weights, matrices), _fit("gradients", gradients, matrices)
     places = [[(width * k, height * ((count - 1) / 2 - i)) for i in range(count)] for k, count in enumerate(counts)]
     top, right = height * (max(counts) - 1) / 2, width * (len(counts) - 1)
 
@@ -58,25 +58,24 @@ def draw_layers(
                 _arrow(ax, start, end, colour=BACKWARD if thick else "0.6", width=2.2 if thick else 0.9, shrink=radius)
                 along = 0.5 if i == j or 1 in (len(before), len(after)) else 0.72  # not where two arrows cross
                 x, y = start[0] + along * (end[0] - start[0]), start[1] + along * (end[1] - start[1])
-                if len(weights):
+                if weights[k] is not None:
                     ax.text(x, y + 0.16, f"{weights[k][j, i]:.3g}", weight="bold", bbox=PAPER, **CENTRED)
-                if len(gradients):
+                if gradients[k] is not None:
                     _backward(ax, x, y - 0.16, f"{gradients[k][j, i]:+.4f}")
     for k, (name, column) in enumerate(zip(layers, places)):
         for i, (x, y) in enumerate(column):
-            given = len(values) and values[k] is not None
-            text = f"{float(values[k][i]):.4g}" if given else f"${name}_{{{i}}}$"
+            text = f"${name}_{{{i}}}$" if values[k] is None else f"{values[k][i]:.4g}"
             ax.add_patch(plt.Circle((x, y), radius, facecolor="white", edgecolor="black", linewidth=1.4, zorder=2))
             ax.text(x, y, text, zorder=3, **CENTRED)
-            if len(deltas) and deltas[k] is not None:
-                _backward(ax, x, y - radius - 0.2, f"{float(deltas[k][i]):+.4f}")
+            if deltas[k] is not None:
+                _backward(ax, x, y - radius - 0.2, f"{deltas[k][i]:+.4f}")
     for k, heading in enumerate(headings):
         ax.text(width * k, top + radius + 0.25, heading, ha="center", va="bottom", weight="bold")
     for k, caption in enumerate(captions):
         ax.text(width * (k + 0.5), -top - radius - 0.35, caption, ha="center", va="top")
     ax.text(right + radius + 0.2, places[-1][0][1], target, va="center")
     lines = max((caption.count("\n") + 1 for caption in captions), default=0)
-    below = radius + 0.1 + (0.4 + 0.35 * lines if lines else 0.3 * bool(len(deltas)))
+    below = radius + 0.1 + (0.4 + 0.35 * lines if lines else 0.3 * any(delta is not None for delta in deltas))
     above = radius + (0.65 if headings else 0.1)
     ax.set(xlim=(-0.7, right + 0.7 + 0.13 * len(target)), ylim=(-top - below, top + above), aspect="equal", title=title)
     ax.axis("off")
@@ -236,9 +235,10 @@ def _backward(ax: Axes, x: float, y: float, text: str) -> None:
     ax.text(x, y, text, color=BACKWARD, style="italic", bbox=PAPER, **CENTRED)
 
 
-def _fit(shapes: Sequence[tuple[int, ...]], **named: Sequence[np.ndarray | None]) -> None:
-    """Raise ValueError unless under each name there are no arrays, or one of each shape, of which some may be None."""
-    for name, arrays in named.items():
-        came = [None if array is None else np.shape(array) for array in arrays]
-        if came and (len(came) != len(shapes) or any(c not in (None, shape) for c, shape in zip(came, shapes))):
-            raise ValueError(f"expected {name} of shapes {list(shapes)}, got {came}")
+def _fit(name: str, arrays: Sequence[np.ndarray | None], shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray | None]:
+    """One array or None for each of `shapes`; no arrays at all are as many None. Raises ValueError if one does not fit."""
+    arrays = list(arrays) or [None] * len(shapes)
+    came = [None if array is None else np.shape(array) for array in arrays]
+    if len(came) != len(shapes) or any(c not in (None, shape) for c, shape in zip(came, shapes)):
+        raise ValueError(f"expected {name} of shapes {list(shapes)}, got {came}")
+    return arrays

@@ -27,23 +27,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 1)))
 
 plt.rcdefaults()  # a reader's own rc file could turn the digits upside down; the backend stays as it is
-plt.rcParams.update(
-    {
-        "axes.prop_cycle": plt.cycler(color=COLOURS) + plt.cycler(linestyle=DASHES),
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 11,
-        "axes.titleweight": "bold",
-        "figure.titlesize": 11,
-        "figure.titleweight": "bold",
-        "figure.facecolor": "white",
-        "figure.dpi": 100,
-        "font.size": 10,
-        "image.cmap": "gray_r",
-        "image.interpolation": "nearest",
-        "legend.frameon": False,
-    }
-)
+plt.rc("axes", prop_cycle=plt.cycler(color=COLOURS, linestyle=DASHES), titlesize=11, titleweight="bold")
+plt.rc("axes.spines", top=False, right=False)
+plt.rc("figure", titlesize=11, titleweight="bold")
+plt.rc("image", cmap="gray_r", interpolation="nearest")
+plt.rc("legend", frameon=False)
 
 _figure_note = ""
 
@@ -93,9 +81,7 @@ def plot_lines(
         if len(values) != len(x):
             raise ValueError(f"expected {len(x)} values for the line {label!r}, one for each x, got {len(values)}")
         axes.plot(x, values, label=label)
-    for letter in log:
-        axes.set(**{f"{letter}scale": "log"})
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, **{f"{letter}scale": "log" for letter in log})
     axes.grid(alpha=0.25, linewidth=0.6, linestyle="-")
     if len(lines) > 1:
         axes.legend()
@@ -124,8 +110,8 @@ def plot_dots(
             raise ValueError(f"expected one finite number for each seed of {label!r}, got {values.tolist()}")
         axes.plot(values, np.full(len(values), height), "o", color=COLOURS[0], alpha=0.7, linestyle="none")
         axes.plot(values.mean(), height, "|", color="black", markersize=15, markeredgewidth=2)
-        place = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "fontsize": 9}
-        axes.annotate(number.format(values.mean()), (values.max(), height), **place)
+        mean = number.format(values.mean())
+        axes.annotate(mean, (values.max(), height), (9, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set(yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - 0.5, -0.5), title=title, xlabel=xlabel)
     if log:
         axes.set_xscale("log")
@@ -152,9 +138,7 @@ def plot_images(
     All share one scale: `limits` (the values drawn lightest and darkest), or the least and the greatest value in `images`.
     `size` is the width of one picture in inches.
     """
-    images = np.asarray(images)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
+    images = _without_channel(np.asarray(images), 3)
     if images.ndim != 3 or len(images) == 0:
         raise ValueError(f"expected pictures of shape (n, height, width), got {images.shape}")
     rows = [images[start : start + columns] for start in range(0, len(images), columns)]
@@ -180,15 +164,14 @@ def image_rows(
     they are negative. `size` is the width of one picture in inches.
     """
     check_choice("scale", scale, ("all", "image"))
-    pictures = [[np.asarray(picture) for picture in row] for row in rows.values()]
-    pictures = [[picture[..., 0] if picture.shape[2:] == (1,) else picture for picture in row] for row in pictures]
+    pictures = [[_without_channel(np.asarray(picture), 2) for picture in row] for row in rows.values()]
     if not rows or not all(pictures):
         raise ValueError("expected at least one picture in each row, got none")
     for picture in (picture for row in pictures for picture in row):
         if picture.ndim != 2 and picture.shape[2:] != (3,):
             raise ValueError(f"expected pictures of shape (height, width), got {picture.shape}")
     look = {"limits": limits, "scale": scale, "signed": signed, "size": size}
-    show(_grid(pictures, captions, labels=list(rows), title=title, **look), alt)
+    show(_grid(pictures, captions, labels=rows, title=title, **look), alt)
 
 
 def save_picture(pixels: np.ndarray, folder: Path, name: str) -> Path:
@@ -247,49 +230,43 @@ class Progress:
             self.handle.update({"text/plain": f"{self.label}: {text}"}, raw=True)
 
 
-def _grid(
-    rows: Sequence[Sequence[np.ndarray]],
-    captions: Sequence[str] | None,
-    *,
-    title: str,
-    limits: tuple[float, float] | None,
-    size: float,
-    labels: Sequence[str] = (),
-    scale: str = "all",
-    signed: bool = False,
-    frame: bool = True,
-) -> Figure:
+def _without_channel(images: np.ndarray, axes: int) -> np.ndarray:
+    """Images without their last axis if it is one of length 1 that follows the first `axes`."""
+    return images[..., 0] if images.shape[axes:] == (1,) else images
+
+
+def _grid(rows, captions, *, title, limits, size, labels=(), scale="all", signed=False, frame=True) -> Figure:
     """A grid of pictures, drawn but not shown; the arguments are those of `image_rows`."""
-    count, columns = sum(map(len, rows)), max(map(len, rows))
-    if captions is not None and len(captions) != count:
-        raise ValueError(f"expected {count} captions, one for each picture, got {len(captions)}")
-    captions = list(captions) if captions is not None else [""] * count
-    lines = max(caption.count("\n") + 1 if caption else 0 for caption in captions)
-    margin = max((0.075 * len(line) + 0.15 for label in labels for line in label.split("\n") if line), default=0)
-    above = 0.17 * lines + 0.05  # inches over each row, for its captions
-    tall = size * max(picture.shape[0] / picture.shape[1] for row in rows for picture in row)
+    everything = [picture for row in rows for picture in row]
+    captions = [""] * len(everything) if captions is None else list(captions)
+    if len(captions) != len(everything):
+        raise ValueError(f"expected {len(everything)} captions, one for each picture, got {len(captions)}")
+    labels = list(labels) or [""] * len(rows)
+    margin = max(0.075 * len(line) + 0.15 if line else 0 for label in labels for line in label.split("\n"))
+    above = 0.17 * max(caption.count("\n") + 1 if caption else 0 for caption in captions) + 0.05  # inches, for the captions
+    tall = size * max(picture.shape[0] / picture.shape[1] for picture in everything)
+    columns = max(map(len, rows))
     width, height = margin + size * columns, (tall + above) * len(rows)
     widths = [max(margin, 1e-3), *[size] * columns]
-    fig, grid = plt.subplots(len(rows), len(widths), figsize=(width, height), width_ratios=widths, squeeze=False)
+    look = {"figsize": (width, height), "subplot_kw": {"xticks": [], "yticks": [], "frame_on": False}}
+    fig, grid = plt.subplots(len(rows), len(widths), width_ratios=widths, squeeze=False, **look)
     fig.subplots_adjust(left=0, right=1, bottom=0, top=1 - above / height, wspace=0.07, hspace=above / tall)
-    everything, remaining = [picture for row in rows for picture in row], iter(captions)
-    for place in grid.flat:
-        place.axis("off")
-    for row, places, label in zip(rows, grid, labels or [""] * len(rows)):
-        places[0].text(0, 0.5, label, va="center", fontsize=9, transform=places[0].transAxes)
+    fig.suptitle(title, y=1, va="bottom")  # above all captions; `show` saves what lies outside too
+    remaining = iter(captions)
+    for row, places, label in zip(rows, grid, labels):
+        places[0].text(0, 0.5, label, va="center", fontsize=9)
         for picture, place in zip(row, places[1:]):
             together = everything if scale == "all" else [picture]
             low, high = limits or (min(map(np.min, together)), max(map(np.max, together)))
-            look = {"cmap": "gray_r", "vmin": low, "vmax": high}
+            cmap = "gray_r"
             if signed and picture.min() < 0:
-                look = {"cmap": "RdBu_r", "vmin": -max(high, -low), "vmax": max(high, -low)}
-            place.imshow(picture, interpolation="nearest", **look)
+                cmap, high = "RdBu_r", max(high, -low)
+                low = -high
+            place.imshow(picture, cmap=cmap, vmin=low, vmax=high)
             place.set_title(next(remaining), fontsize=8, fontweight="normal", pad=2)
             if frame:
-                place.axis("on")
-                place.set(xticks=[], yticks=[])
+                place.set_frame_on(True)
                 place.spines[:].set(visible=True, color="0.8", linewidth=0.6)
-    fig.suptitle(title, y=1, va="bottom")  # above all captions; `show` saves what lies outside too
     return fig
 
 

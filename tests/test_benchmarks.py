@@ -96,8 +96,10 @@ def test_one_change_at_a_time_is_taken_back_from_the_smoothed_gan(sample, monkey
     monkeypatch.setattr(gan, "training", training)
     for name, side in gan.sides_of_changes().items():
         assert side(0) == {"score": 1}
-        adam, rescales = games[-1].d_optimizer, "rescaling" in games[-1].discriminator.layers[0].name
-        found[name] = (games[-1].penalty, rescales, adam.beta_1, int(adam.iterations), games[-1].averaged is games[-1].generator)
+        game = games[-1]
+        adam, rescales = game.d_optimizer, "rescaling" in game.discriminator.layers[0].name
+        penalty, last_weights = getattr(game, "penalty", None), game.averaged is game.generator
+        found[name] = (penalty, rescales, adam.beta_1, int(adam.iterations), last_weights)
     usual = (0.2, True, 0.0, 1, False)
     assert list(found.values()) == [
         usual,
@@ -107,10 +109,30 @@ def test_one_change_at_a_time_is_taken_back_from_the_smoothed_gan(sample, monkey
         usual,
         (0.2, True, 0.0, 2, False),
         (*usual[:4], True),
+        (None, False, 0.5, 1, False),
     ]
     assert found.keys() == read_results("gan-changes").keys()
     two_updates = games[list(found).index("two updates of the discriminator")]
     assert two_updates.d_optimizer.get_config()["learning_rate"]["config"]["decay_steps"] == 2 * 4  # two for each step
+
+
+def test_one_conditional_generator_is_trained_without_wrong_labels(sample, monkeypatch):
+    names, replaced = a_small_scoring(sample), {}
+    names.steps["labels"] = 12
+
+    def training(game, steps, batch, looks, labels):
+        assert steps == 12 and labels is names.mnist.y_test
+        real, (_, asked), seen = game.real(10), game.noise(10, stream=1), []
+        game.discriminator = lambda inputs: seen.append(np.array(inputs[0])) or inputs[0][:, 14, 14]
+        game.discriminator_loss(real, [np.full((10, 28, 28, 1), 7, "float32"), asked])
+        replaced[type(game)] = int((seen[1] != 7).any(axis=(1, 2, 3)).sum())
+        return {"score": 1, "minutes": 2, "classified as asked, %": 3, "confidence below 0.9, %": 4}
+
+    monkeypatch.setattr(gan, "scoring", lambda: names)
+    monkeypatch.setattr(gan, "training", training)
+    for side in gan.sides_of_labels().values():
+        assert side(0) == {"score": 1, "classified as asked, %": 3, "confidence below 0.9, %": 4}
+    assert list(replaced.values()) == [2, 0]
 
 
 # --- measuring ---

@@ -1,10 +1,12 @@
 """The checks of the exercises accept what is right, and name what is wrong."""
 
 import functools
+import inspect
 import math
 
 import numpy as np
 import pytest
+from scipy.signal import correlate
 
 from helpers.exercises import cnn, gan, judge, mlp, rnn
 
@@ -31,30 +33,34 @@ def column(a):
     return a.mean(1, keepdims=True)
 
 
-def relu(derivative=lambda Yin, Yout: Yout > 0, n=None, sign=1, memory=lambda Yin, Yout: Yout):
+def relu(derivative=lambda Yin, Yout: Yout > 0, factor=1, memory=lambda Yin, Yout: Yout):
     def gradients(Wyx, Wzy, Xout, Zteach):
         Yin = Wyx @ Xout
         Yout = np.maximum(Yin, 0)
-        delta = sign * (Wzy @ Yout - Zteach) / (n or Xout.shape[1])
+        delta = factor * (Wzy @ Yout - Zteach) / Xout.shape[1]
         return ((Wzy.T @ delta) * derivative(Yin, Yout)) @ Xout.T, delta @ memory(Yin, Yout).T
 
     return gradients
 
 
-def deep(derivatives="zyh", factor=1, twice=False, flip="", copied=False, pick=lambda found: found):
-    def gradients(Whx, Wyh, Wzy, Xout, Zteach):
-        def derivative(o, layer):
-            o = sigmoid(o) if twice else o
-            return o * (1 - o) if layer in derivatives else 1
+def derivative(o):
+    return o * (1 - o)
 
+
+def twice(o):
+    return derivative(sigmoid(o))
+
+
+def deep(z=derivative, y=derivative, h=derivative, factor=1, back_y="Wzy.T", back_h="Wyh.T", copied=False, pick=lambda *g: g):
+    def gradients(Whx, Wyh, Wzy, Xout, Zteach):
+        matrices = {"Wzy": Wzy, "Wzy.T": Wzy.T, "Wyh": Wyh, "Wyh.T": Wyh.T}
         H = sigmoid(Whx @ Xout)
         Y = sigmoid(Wyh @ H)
         Z = sigmoid(Wzy @ Y)
-        dZ = factor * (Z - Zteach) / Xout.shape[1] * derivative(Z, "z")
-        dY = ((Wzy if "zy" in flip else Wzy.T) @ dZ) * derivative(Y, "y")
-        back = {"yh": Wyh, "again": Wzy.T}.get(flip.split()[-1] if flip else "", Wyh.T)
-        dH = (back @ dY) * derivative(Y if copied else H, "h")
-        return pick((dH @ Xout.T, dY @ H.T, dZ @ Y.T))
+        dZ = factor * (Z - Zteach) / Xout.shape[1] * z(Z)
+        dY = (matrices[back_y] @ dZ) * y(Y)
+        dH = (matrices[back_h] @ dY) * h(Y if copied else H)
+        return pick(dH @ Xout.T, dY @ H.T, dZ @ Y.T)
 
     return gradients
 
@@ -79,43 +85,37 @@ MLP = [
     (mlp.check_bias_gradients, bias(lambda a: a.sum(1)), "this sums, and loses an axis"),
     (mlp.check_bias_gradients, bias(lambda a: a.mean()), "all units get the same gradient"),
     (mlp.check_bias_gradients, bias(lambda a: a.sum(1, keepdims=True) / len(a)), "this divides by the units"),
+    (mlp.check_bias_gradients, bias(lambda a: a.mean), "are parentheses missing after it?"),
     (mlp.check_bias_gradients, bias(lambda a: a), "each sample has its own gradient"),
     (mlp.check_bias_gradients, bias(lambda a: column(a) + 1), "dE_dbz[0, 0] should be"),
     (mlp.check_bias_gradients, lambda y, z: (column(z), column(y)), "the order is wrong. It is dE_dby, dE_dbz."),
+    (mlp.check_bias_gradients, lambda y, z: (column(z) + 1, column(y)), "the order is wrong"),
     (mlp.check_bias_gradients, lambda y, z: (column(y), z.sum(1, keepdims=True)), "dE_dbz: 7 times what it should be"),
-    (mlp.check_bias_gradients, lambda y, z: (y.sum(1, keepdims=True), column(z)), "dE_dby: 7 times what it should be"),
     (mlp.check_bias_gradients, lambda y, z: (column(y), column(z).T), "dE_dbz is transposed"),
     (mlp.check_relu_gradients, relu(lambda Yin, Yout: Yout >= 0), "the bug is still there"),
     (mlp.check_relu_gradients, relu(lambda Yin, Yout: Yout), "this multiplies by the output of ReLU"),
     (mlp.check_relu_gradients, relu(lambda Yin, Yout: Yin < 0), "the derivative of ReLU is inverted"),
     (mlp.check_relu_gradients, relu(memory=lambda Yin, Yout: Yin), "Wzy is multiplied by Yout"),
-    (mlp.check_relu_gradients, relu(n=1), "6 times what it should be"),
-    (mlp.check_relu_gradients, relu(n=36), "0.167 times what it should be"),
-    (mlp.check_relu_gradients, relu(n=3), "2 times what it should be"),
-    (mlp.check_relu_gradients, relu(sign=-1), "the sign is wrong"),
-    (mlp.check_deep_gradients, deep("yh"), "the derivative at Z is missing"),
-    (mlp.check_deep_gradients, deep("zh"), "the derivative at Y is missing"),
-    (mlp.check_deep_gradients, deep("zy"), "the derivative at H is missing"),
+    (mlp.check_relu_gradients, relu(factor=6), "6 times what it should be"),
+    (mlp.check_deep_gradients, deep(z=np.ones_like), "the derivative at Z is missing"),
+    (mlp.check_deep_gradients, deep(y=np.ones_like), "the derivative at Y is missing"),
+    (mlp.check_deep_gradients, deep(h=np.ones_like), "the derivative at H is missing"),
     (mlp.check_deep_gradients, deep(copied=True), "the derivative at H takes Yout"),
-    (mlp.check_deep_gradients, deep("z"), "the derivatives at both hidden layers are missing"),
-    (mlp.check_deep_gradients, deep(""), "the derivatives at all layers are missing"),
-    (mlp.check_deep_gradients, deep(twice=True), "the sigmoid is applied twice"),
-    (mlp.check_deep_gradients, deep(flip="zy"), "Wzy isn't transposed"),
-    (mlp.check_deep_gradients, deep(flip="yh"), "Wyh isn't transposed"),
-    (mlp.check_deep_gradients, deep(flip="zy yh"), "neither matrix is transposed"),
-    (mlp.check_deep_gradients, deep(flip="again"), "from Y to H the delta goes through Wzy"),
-    (mlp.check_deep_gradients, deep(factor=6), "6 times what it should be"),
-    (mlp.check_deep_gradients, deep(factor=1 / 6), "0.167 times what it should be"),
-    (mlp.check_deep_gradients, deep(factor=2), "2 times what it should be"),
-    (mlp.check_deep_gradients, deep(factor=0.5), "0.5 times what it should be"),
+    (mlp.check_deep_gradients, deep(y=np.ones_like, h=np.ones_like), "the derivatives at both hidden layers are missing"),
+    (mlp.check_deep_gradients, deep(np.ones_like, np.ones_like, np.ones_like), "the derivatives at all layers are missing"),
+    (mlp.check_deep_gradients, deep(twice, twice, twice), "the sigmoid is applied twice"),
+    (mlp.check_deep_gradients, deep(back_y="Wzy"), "Wzy isn't transposed"),
+    (mlp.check_deep_gradients, deep(back_h="Wyh"), "Wyh isn't transposed"),
+    (mlp.check_deep_gradients, deep(back_y="Wzy", back_h="Wyh"), "neither matrix is transposed"),
+    (mlp.check_deep_gradients, deep(back_h="Wzy.T"), "from Y to H the delta goes through Wzy"),
+    *((mlp.check_deep_gradients, deep(factor=f), f"{f:.3g} times what it should be") for f in (6, 1 / 6, 2, 0.5)),
     (mlp.check_deep_gradients, deep(factor=-1), "the sign is wrong"),
-    (mlp.check_deep_gradients, deep(pick=lambda found: found[::-1]), "the order is wrong. It is dE_dWhx, dE_dWyh, dE_dWzy."),
+    (mlp.check_deep_gradients, deep(pick=lambda *g: g[::-1]), "the order is wrong. It is dE_dWhx, dE_dWyh, dE_dWzy."),
     # two mistakes, and one unknown: what is wrong nearest to the output is said
-    (mlp.check_deep_gradients, deep("y", flip="yh"), "dE_dWzy: the derivative at Z is missing"),
-    (mlp.check_deep_gradients, deep("z", flip="yh"), "dE_dWyh: the derivative at Y is missing"),
+    (mlp.check_deep_gradients, deep(z=np.ones_like, h=np.ones_like, back_h="Wyh"), "dE_dWzy: the derivative at Z is missing"),
+    (mlp.check_deep_gradients, deep(y=np.ones_like, h=np.ones_like, back_h="Wyh"), "dE_dWyh: the derivative at Y is missing"),
     (mlp.check_deep_gradients, deep(factor=3), "dE_dWzy["),
-    (mlp.check_deep_gradients, deep(pick=lambda found: (found[0], found[1].T, found[2])), "dE_dWyh is transposed"),
-    (mlp.check_deep_gradients, deep(pick=lambda found: (None, None, found[2])), "dE_dWhx and dE_dWyh are still missing"),
+    (mlp.check_deep_gradients, deep(pick=lambda h, y, z: (None, None, z)), "dE_dWhx and dE_dWyh are still missing"),
     (mlp.check_bias_gradients, lambda y, z: (..., column(z)), "dE_dby is still missing"),
     (mlp.check_bias_gradients, lambda y, z: column(y), "expected 2 values, dE_dby, dE_dbz, got an array of shape (4, 1)"),
 ]
@@ -130,12 +130,9 @@ def size(valid=lambda m, k, s: (m - k) // s + 1, same=lambda m, k, s: -(-m // s)
 
 def convolution(turn=lambda kernel: kernel[::-1, ::-1]):
     def convolve(x, kernel):
-        kernel = turn(kernel)
-        kh, kw, _, filters = kernel.shape
-        y = np.zeros((len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1, filters))
-        for i, j in np.ndindex(*y.shape[1:3]):
-            y[:, i, j] = np.einsum("nabc,abcf->nf", x[:, i : i + kh, j : j + kw], kernel)
-        return y.astype(x.dtype)
+        filters = np.moveaxis(turn(kernel), 3, 0)
+        maps = [[correlate(image, each, "valid")[..., 0] for each in filters] for image in x]
+        return np.moveaxis(maps, 1, 3)
 
     return convolve
 
@@ -163,9 +160,8 @@ CNN = [
     (cnn.check_output_size, size(same=lambda m, k, s: m / s), 'under "same" this doesn\'t round'),
     (cnn.check_output_size, size(same=lambda m, k, s: (m - k) // s + 1), "the padding is forgotten"),
     (cnn.check_output_size, size(same=lambda m, k, s: (m - k + 2 * (k // 2)) // s + 1), "depends on the kernel"),
-    (cnn.check_output_size, size(lambda m, k, s: (m - k) // s, lambda m, k, s: m // s), 'under "same" this rounds down'),
     (cnn.check_output_size, size(same=lambda m, k, s: None), "for your_size(28, 3, 1, 'same'): your function returns nothing"),
-    (cnn.check_output_size, lambda *_: 5, "your_size(28, 3, 1, 'same') should be 28, you have 5"),
+    (cnn.check_output_size, lambda *_: 28, "your_size(11, 2, 3, 'same') should be 4, you have 28"),
     (cnn.check_output_size, lambda *a: str(size()(*a)), "expected the size as numbers, got something of type str"),
     (cnn.check_output_size, lambda *a: np.array([size()(*a)]), "as one number, got an array of shape (1,)"),
     (cnn.check_output_size, lambda *a: (size()(*a),), "as one number, got a tuple of length 1"),
@@ -197,8 +193,6 @@ CNN = [
     (cnn.check_fold, fold(bias="(b - m) * f"), "beta is forgotten"),
     (cnn.check_fold, fold(bias="(b - m + be) * f"), "beta is scaled"),
     (cnn.check_fold, fold("7 * k"), "the new kernel["),
-    (cnn.check_fold, fold(bias="7 * b"), "the new bias["),
-    (cnn.check_fold, fold("k[0]"), "expected the new kernel of shape (3, 3, 4, 4), got an array of shape (3, 4, 4)"),
 ]
 
 
@@ -218,7 +212,7 @@ def two_units(W=((1, 1),), U=((1, 0), (1, 1))):
     return lambda: (np.array(W), np.array(U), np.zeros(2))
 
 
-def last_gradient(enter="last", back=lambda U, steps: U**steps, h_t=False, loss=False):
+def last_gradient(enter="last", back=lambda U, steps: U**steps, h_t=False):
     """The gradient whose delta enters at the last step or at every one, and is multiplied by back(U, steps) on its way."""
 
     def gradient(x, y_last, W, U, b):
@@ -229,8 +223,7 @@ def last_gradient(enter="last", back=lambda U, steps: U**steps, h_t=False, loss=
         for s in range(x.shape[1]) if enter == "every" else [x.shape[1] - 1]:
             for t in range(s + 1):
                 e[:, t] += back(U, s - t) * delta[:, s]
-        found = (e * x).sum(), (e * (h if h_t else before)).sum(), e.sum()
-        return (0.1, *found) if loss else found
+        return (e * x).sum(), (e * (h if h_t else before)).sum(), e.sum()
 
     return gradient
 
@@ -265,8 +258,6 @@ RNN = [
     (rnn.check_distance, two_units(W=((0, 1),)), "the distance is one step late"),
     (rnn.check_distance, two_units(W=((1, 0),), U=((1, 1), (0, 1))), "one step late, and the order is"),
     (rnn.check_distance, two_units(U=((1, 0), (0, 1))), "both units hold the speed"),
-    (rnn.check_distance, two_units(U=((0, 0), (1, 1))), "both units hold the speed"),
-    (rnn.check_distance, two_units(U=((0, 1), (1, 1))), "accelerations the speed should be"),
     (rnn.check_distance, two_units(U=((0.5, 0), (1, 1))), "accelerations the distance should be"),
     (rnn.check_distance, two_units(W=(1, 1)), "expected W of shape (1, 2), got (2,)"),
     (rnn.check_last_gradient, last_gradient("every"), "every step is compared with y_last"),
@@ -278,9 +269,8 @@ RNN = [
     (rnn.check_last_gradient, last_gradient(back=lambda U, steps: U ** (steps + 1)), "A power of U too many"),
     (rnn.check_last_gradient, last_gradient("every", lambda U, steps: steps == 0), "every step is compared with y_last"),
     (rnn.check_last_gradient, last_gradient(h_t=True), "dL/dU has h_t"),
-    (rnn.check_last_gradient, last_gradient(loss=True), "without the loss"),
+    (rnn.check_last_gradient, lambda *a: (0.1, *last_gradient()(*a)), "without the loss"),
     (rnn.check_last_gradient, lambda *a: (0.1, last_gradient()(*a)), "without the loss"),
-    (rnn.check_last_gradient, lambda *a: [0.1, np.array(last_gradient()(*a))], "without the loss"),
     (rnn.check_last_gradient, changed(lambda g: -g), "the sign is wrong"),
     (rnn.check_last_gradient, changed(lambda g: g / 2), "a factor of two"),
     (rnn.check_last_gradient, changed(lambda g: 2 * g), "counts once"),
@@ -302,19 +292,17 @@ def softplus(a):
     return np.logaddexp(0, a)
 
 
-def average(values, momentum, divide=lambda m, n: 1 - m**n, start=0.0):
+def average(values, momentum, divide=lambda m, n: 1 - m**n, start=0.0, momentum_at=lambda m, t: m):
     mean = start
-    for value in values:
-        mean = momentum * mean + (1 - momentum) * value
+    for t, value in enumerate(values):
+        m = momentum_at(momentum, t)
+        mean = m * mean + (1 - m) * value
     return mean / divide(momentum, len(values))
 
 
-def rising(first, values, m):
-    mean = 0.0 * values[0]
-    for t, value in enumerate(values, start=first):
-        keep = min(m, (1 + t) / (10 + t))
-        mean = keep * mean + (1 - keep) * value
-    return mean
+def rising(first):
+    """The notebook's rule for the momentum, which is below m at first."""
+    return lambda v, m: average(v, m, lambda m, n: 1, momentum_at=lambda m, t: min(m, (1 + first + t) / (10 + first + t)))
 
 
 def divided_at_each_step(values, m):
@@ -334,7 +322,12 @@ def redrawn(n, limit, rng, times=99):
 
 def tail_as(value):
     """Normal noise with `value(noise, limit)` in the place of what is too large."""
-    return lambda n, limit, rng: (lambda z: np.where(np.abs(z) > limit, value(z, limit), z))(rng.normal(size=(n, 100)))
+
+    def noise(n, limit, rng):
+        z = rng.normal(size=(n, 100))
+        return np.where(np.abs(z) > limit, value(z, limit), z)
+
+    return noise
 
 
 GAN = [
@@ -348,13 +341,7 @@ GAN = [
     (gan.check_generator_loss, lambda a: -np.log(a).mean(), "as if they were probabilities"),
     (gan.check_generator_loss, lambda a: softplus(-a).mean() + 1, "the loss should be 0.8357, you have 1.836"),
     (gan.check_generator_loss, lambda a: -np.log(sigmoid(a)).mean(), "should be 500, you have inf"),
-    (gan.check_generator_loss, lambda a: np.log(1 + np.exp(-a)).mean(), "an exponential overflowed"),
-    (gan.check_generator_loss, lambda a: -np.log(np.clip(sigmoid(a), 1e-7, 1)).mean(), "should be 500, you have 8.059"),
-    (
-        gan.check_generator_loss,
-        lambda a: sum(math.log(1 + math.exp(-each)) for each in a.ravel()) / a.size,
-        "but for logits of -1000 and 1000 your code stopped with OverflowError: math range error",
-    ),
+    (gan.check_generator_loss, lambda a: np.mean([math.log(1 + math.exp(-x)) for x in a.flat]), "1000 your code stopped with"),
     (gan.check_running_average, lambda v, m: average(v, m, lambda m, n: 1), "the cold start is still in it"),
     (gan.check_running_average, lambda v, m: average(v, m, lambda m, n: 1 - m ** (n + 1)), "the power is one too many"),
     (gan.check_running_average, lambda v, m: average(v, m, lambda m, n: 1 - m ** (n - 1)), "the power is one too few"),
@@ -365,8 +352,8 @@ GAN = [
     (gan.check_running_average, lambda v, m: average(v, 1 - m), "m and 1 - m are exchanged"),
     (gan.check_running_average, lambda v, m: average(v[1:], m, lambda m, n: 1, v[0]), "this starts at the first value"),
     (gan.check_running_average, lambda v, m: np.mean(v), "this is the plain mean"),
-    (gan.check_running_average, functools.partial(rising, 0), "the notebook's other way to forget the start"),
-    (gan.check_running_average, functools.partial(rising, 1), "the notebook's other way to forget the start"),
+    (gan.check_running_average, rising(0), "the notebook's other way to forget the start"),
+    (gan.check_running_average, rising(1), "the notebook's other way to forget the start"),
     (gan.check_running_average, lambda v, m: average(v, 0.9), "right for a momentum of 0.9 alone"),
     (gan.check_running_average, lambda v, m: average(np.ravel(v), m), "should give the array of their averages"),
     (gan.check_running_average, lambda v, m: float(average(v, m)), "but with a list of arrays your code stopped"),
@@ -377,11 +364,8 @@ GAN = [
     (gan.check_truncated_noise, tail_as(lambda z, limit: limit * np.sign(z)), "they were clipped"),
     (gan.check_truncated_noise, tail_as(lambda z, limit: 0), "large ones were replaced"),
     (gan.check_truncated_noise, lambda n, limit, rng: rng.uniform(-limit, limit, (n, 100)), "is it scaled or uniform"),
-    (gan.check_truncated_noise, lambda n, limit, rng: rng.uniform(-0.677, 0.677, (n, 100)), "but not for 2"),
-    (gan.check_truncated_noise, lambda n, limit, rng: redrawn(n, 0.7, rng), "but not for 2"),
     (gan.check_truncated_noise, lambda n, limit, rng: redrawn(n, min(limit, 1.5), rng), "but not for 2"),
     (gan.check_truncated_noise, lambda n, limit, rng: redrawn(n, limit if limit < 1 else 2.1, rng), "but not for 2"),
-    (gan.check_truncated_noise, lambda n, *a: redrawn(n, *a) if a[0] < 1 else a[1].uniform(-2, 2, (n, 100)), "but not for 2"),
     (gan.check_truncated_noise, lambda *a: redrawn(*a) + np.nan, "not finite"),
     (gan.check_truncated_noise, lambda *a: redrawn(*a).T, "expected noise of shape (400, 100), got (100, 400)"),
     (gan.check_truncated_noise, lambda n, *a: np.tile(redrawn(1, *a), (n, 1)), "the same numbers occur again and again"),
@@ -470,8 +454,10 @@ each_check = pytest.mark.parametrize("check", RIGHT, ids=name_of)
     [pytest.param(*row, id=f"{name_of(row[0])}: {row[2][:40]}") for row in [*MLP, *CNN, *RNN, *GAN, *INVERSION]],
 )
 def test_a_known_mistake_is_named(check, answer, message, capsys):
+    weights = LINEAR.matrix.copy()
     result, line = verdict(check, answer, capsys)
     assert result is False and line.startswith("Not yet: ") and message in line
+    assert np.array_equal(LINEAR.matrix, weights), "the generator wasn't put back"
 
 
 @each_check
@@ -479,6 +465,11 @@ def test_a_right_answer_passes_and_its_praise_tells_no_number(check, capsys):
     result, line = verdict(check, RIGHT[check], capsys)
     assert result is True and line.startswith("Right. ")
     assert check is check_inversion or not any(character.isdigit() for character in line), line
+
+
+def test_a_check_is_called_as_its_signature_says():
+    assert inspect.signature(mlp.check_dtanh).return_annotation == "bool | None"
+    assert mlp.check_dtanh(your_dtanh=lambda o: 1 - o**2) is True
 
 
 def converted(value, convert):
@@ -489,22 +480,17 @@ def single(value):
     return np.float32(value) if isinstance(value, (float, np.floating, np.ndarray)) else value
 
 
-@each_check
-def test_a_right_answer_in_float32_passes(check, capsys):
-    def answer(*arguments):
-        return converted(RIGHT[check](*converted(arguments, single)), single)
-
-    assert verdict(check, answer, capsys)[0] is True
+def listed(value):
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 @each_check
-def test_lists_and_tensors_are_taken_for_arrays(check, capsys):
-    keras = pytest.importorskip("keras")
+def test_a_right_answer_may_be_float32_a_list_or_a_tensor(check, capsys):
     right = RIGHT[check]
-    as_list = functools.partial(converted, convert=lambda value: value.tolist() if hasattr(value, "tolist") else value)
-    as_tensor = functools.partial(converted, convert=keras.ops.convert_to_tensor)
-    assert verdict(check, lambda *arguments: as_list(right(*arguments)), capsys)[0] is True
-    assert verdict(check, lambda *arguments: as_tensor(right(*arguments)), capsys)[0] is True
+    assert verdict(check, lambda *given: converted(right(*converted(given, single)), single), capsys)[0] is True
+    assert verdict(check, lambda *given: converted(right(*given), listed), capsys)[0] is True
+    tensor = pytest.importorskip("keras").ops.convert_to_tensor
+    assert verdict(check, lambda *given: converted(right(*given), tensor), capsys)[0] is True
 
 
 def untouched(*arguments): ...
@@ -517,7 +503,10 @@ def with_a_docstring(*arguments):
 
 @each_check
 def test_a_stub_is_not_written_yet_and_a_forgotten_return_is_told(check, capsys):
-    for stub in (untouched, with_a_docstring, lambda *_: ..., functools.wraps(untouched)(lambda *_: None)):
+    stubs = [untouched, with_a_docstring, lambda *_: ..., functools.wraps(untouched)(lambda *given: untouched(*given))]
+    if check in (mlp.check_bias_gradients, mlp.check_deep_gradients, cnn.check_fold, rnn.check_average):  # they have parts
+        stubs += [lambda *_: (None, None), lambda *_: [..., ...]]
+    for stub in stubs:
         assert verdict(check, stub, capsys) == (None, "Not written yet.")
 
     def forgotten(*arguments):
@@ -532,26 +521,16 @@ def test_a_stub_is_not_written_yet_and_a_forgotten_return_is_told(check, capsys)
         assert result is False and line.endswith(f"your function returns nothing. {hint}")
 
 
-@pytest.mark.parametrize("check", [mlp.check_bias_gradients, mlp.check_deep_gradients, cnn.check_fold, rnn.check_average])
-def test_parts_that_are_all_missing_are_not_written_yet(check, capsys):
-    assert verdict(check, lambda *_: (None, None), capsys) == (None, "Not written yet.")
-    assert verdict(check, lambda *_: [..., ...], capsys) == (None, "Not written yet.")
-
-
 @each_check
 def test_whatever_an_answer_does_the_check_says_so_in_one_line(check, capsys):
     result, line = verdict(check, lambda *_: 1 / 0, capsys)
     assert result is False and line.endswith("your code stopped with ZeroDivisionError: division by zero")
     result, line = verdict(check, 7, capsys)
     assert result is False and "takes the function itself" in line
-    nonsense = ["seven", {"a": 1}, {1, 2, 3}, object(), 1j, [], (), np.mean, np.nan, np.zeros(99), [[1], [2, 3]], np.array("a")]
+    nonsense = ["seven", {"a": 1}, {1, 2, 3}, object(), 1j, [], np.mean, np.nan, np.zeros(99), [[1], [2, 3]], np.array("a")]
     for value in nonsense:
         result, line = verdict(check, lambda *_: value, capsys)  # noqa: B023
         assert result is False and line.startswith("Not yet: "), value
-
-
-def test_a_method_that_was_not_called_is_told(capsys):
-    assert "are parentheses missing after it?" in verdict(mlp.check_bias_gradients, bias(lambda a: a.mean), capsys)[1]
 
 
 @each_check
@@ -573,18 +552,11 @@ def test_an_argument_changed_in_place_is_told_and_spoils_nothing(check, capsys):
     assert verdict(check, RIGHT[check], capsys)[0] is True
 
 
-def test_a_generator_that_was_changed_is_put_back(capsys):
-    before = LINEAR.matrix.copy()
-    for answer in (cheat, spoil_and_stop):
-        assert verdict(check_inversion, answer, capsys)[0] is False
-        assert np.array_equal(LINEAR.matrix, before)
-
-
 def test_moved_batch_statistics_are_told_from_trained_weights(capsys):
     keras = pytest.importorskip("keras")
-    shape = keras.layers.Reshape((28, 28, 1))
-    layers = [keras.Input((100,)), keras.layers.Dense(784), keras.layers.BatchNormalization(), shape]
-    generator = keras.Sequential(layers)
+    layers = keras.layers
+    to_images = layers.Reshape((28, 28, 1))
+    generator = keras.Sequential([layers.Input((100,)), layers.Dense(784), layers.BatchNormalization(), to_images])
     before = [np.array(weights) for weights in generator.get_weights()]
 
     def with_training(images, generator):

@@ -34,30 +34,29 @@ def test_a_whole_run_names_the_data_by_an_absolute_path(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "DATA_FOLDER", tmp_path / "data")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.chdir(tmp_path)
+    cached, own = tmp_path / "keras" / "datasets" / "mnist.npz", tmp_path / "data" / "mnist.npz"
+    for file in (cached, own):
+        file.parent.mkdir(parents=True)
+    cached.touch()
     monkeypatch.setenv("MNIST_PATH", " data/x.npz ")
     assert conftest.whole_mnist() == str(tmp_path / "data" / "x.npz")
     monkeypatch.setenv("MNIST_PATH", "")
-    assert conftest.whole_mnist() == ""
-    cached = tmp_path / "keras" / "datasets" / "mnist.npz"
-    cached.parent.mkdir(parents=True)
-    cached.touch()
     assert conftest.whole_mnist() == str(cached)
-    assert loaded == ["data/x.npz", "", str(cached)]
+    own.touch()
+    assert conftest.whole_mnist() == ""
+    assert loaded == ["data/x.npz", str(cached), ""]
 
 
 def test_a_whole_run_on_anything_less_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("MNIST_PATH", "sample")
-    with pytest.raises(pytest.UsageError, match="expected all of MNIST"):
-        conftest.whole_mnist()
-    monkeypatch.setenv("MNIST_PATH", str(tmp_path / "absent.npz"))
-    with pytest.raises(pytest.UsageError, match="no such file"):
-        conftest.whole_mnist()
+    for path, reason in (("sample", "expected all of MNIST"), (str(tmp_path / "absent.npz"), "no such file")):
+        monkeypatch.setenv("MNIST_PATH", path)
+        with pytest.raises(pytest.UsageError, match=reason):
+            conftest.whole_mnist()
 
 
 def test_a_missing_browser_is_a_failure_in_ci_and_skipped_elsewhere(monkeypatch):
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="no browser"):
-        is_missing("no browser")
-    monkeypatch.delenv("CI")
-    with pytest.raises(pytest.skip.Exception, match="no browser"):
-        is_missing("no browser")
+    for ci, expected in (("true", pytest.fail.Exception), ("", pytest.skip.Exception)):
+        monkeypatch.setenv("CI", ci)
+        with pytest.raises((pytest.fail.Exception, pytest.skip.Exception), match="no browser") as outcome:
+            is_missing("no browser")
+        assert outcome.type is expected

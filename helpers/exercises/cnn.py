@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises.judge import Answer, Mistake, NotYet, compare, judge, number
+from helpers.exercises.judge import Mistake, NotYet, compare, judge, number
 
 
-def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | None:
+@judge
+def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> str:
     """How many positions a window has: (size, kernel, stride, padding) → a whole number."""
     cases = {
         "valid": [(28, 3, 1), (12, 2, 3), (7, 7, 2), (13, 2, 3), (29, 5, 4)],
@@ -45,21 +46,19 @@ def check_output_size(your_size: Callable[[int, int, int, str], Any]) -> bool | 
     def call(padding: str, i: int) -> str:
         return f"your_size{(*cases[padding][i], padding)}"
 
-    def examine(answer: Answer) -> str:
-        def size(padding: str, i: int) -> float:
-            try:
-                return number(answer(*cases[padding][i], padding), "the size")
-            except NotYet as wrong:
-                raise NotYet(f"for {call(padding, i)}: {wrong}") from wrong
+    def size(padding: str, i: int) -> float:
+        try:
+            return number(your_size(*cases[padding][i], padding), "the size")
+        except NotYet as wrong:
+            raise NotYet(f"for {call(padding, i)}: {wrong}") from wrong
 
-        found = [[size(padding, i) for i in range(len(group))] for padding, group in cases.items()]
-        compare(found, right, mistakes, lambda padding, index: call(padding, index[0]))
-        return "Every size that was tried is right, under either padding."
-
-    return judge(your_size, examine)
+    found = [[size(padding, i) for i in range(len(group))] for padding, group in cases.items()]
+    compare(found, right, mistakes, lambda padding, index: call(padding, index[0]))
+    return "Every size that was tried is right, under either padding."
 
 
-def check_true_convolution(your_convolution: Callable[[np.ndarray, np.ndarray], Any]) -> bool | None:
+@judge
+def check_true_convolution(your_convolution: Callable[[np.ndarray, np.ndarray], Any]) -> str:
     """A convolution as mathematics defines it, of images (n, h, w, c) with a kernel (kh, kw, c, filters)."""
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, 6, 7, 2)), rng.normal(size=(3, 2, 2, 3))
@@ -80,15 +79,12 @@ def check_true_convolution(your_convolution: Callable[[np.ndarray, np.ndarray], 
             "channels and filters are flipped", slide(kernel[:, :, ::-1, ::-1]), "Flip rows and columns instead, the first axes."
         ),
     ]
-
-    def examine(answer: Answer) -> str:
-        compare(answer(x, kernel), {'the output (stride 1, "valid")': slide(kernel[::-1, ::-1])}, mistakes)
-        return "A network that learns its kernels can do with either definition."
-
-    return judge(your_convolution, examine)
+    compare(your_convolution(x, kernel), {'the output (stride 1, "valid")': slide(kernel[::-1, ::-1])}, mistakes)
+    return "A network that learns its kernels can do with either definition."
 
 
-def check_fold(your_fold: Callable[..., Any]) -> bool | None:
+@judge
+def check_fold(your_fold: Callable[..., Any]) -> str:
     """The kernel and the bias of a convolution into which the batch normalisation behind it has been folded."""
     rng = np.random.default_rng(0)
     kernel, bias = rng.normal(size=(3, 3, 4, 4)), rng.normal(size=4)
@@ -122,10 +118,6 @@ def check_fold(your_fold: Callable[..., Any]) -> bool | None:
         Mistake("beta is forgotten", (new_kernel, (bias - mean) * factor), "It is added at the end."),
         Mistake("beta is scaled", (new_kernel, (bias - mean + beta) * factor), "It is added after the scaling."),
     ]
-
-    def examine(answer: Answer) -> str:
-        result = answer(kernel, bias, gamma, beta, mean, variance, epsilon)
-        compare(result, {"the new kernel": new_kernel, "the new bias": new_bias}, mistakes)
-        return "One layer less and the same outputs: networks are prepared for use this way."
-
-    return judge(your_fold, examine)
+    result = your_fold(kernel, bias, gamma, beta, mean, variance, epsilon)
+    compare(result, {"the new kernel": new_kernel, "the new bias": new_bias}, mistakes)
+    return "One layer less and the same outputs: networks are prepared for use this way."

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import dis
+import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -34,24 +35,34 @@ class Mistake(NamedTuple):
     advice: str
 
 
-def judge(function: Callable[..., Any], examine: Callable[[Answer], str]) -> bool | None:
-    """Print one line about a reader's function: True if it is right, False if not, None if it isn't written yet.
+def judge(examine: Callable[..., str]) -> Callable[..., bool | None]:
+    """Decorate the examination of a reader's function, its first argument, so that it prints one line.
 
-    `examine` calls the Answer it is given. It raises NotYet with what is wrong, or returns what to say of a right answer.
+    `examine` is given an Answer in the place of the function. It raises NotYet with what is wrong, or returns what to say of a
+    right answer. Decorated, it returns True if the function is right, False if not, and None if it isn't written yet.
     """
-    answer = Answer(function)
-    try:
-        praise = examine(answer)
-        if answer.changed:
-            raise NotYet(f"the result is right, but your code changes its argument number {answer.changed} in place.")
-    except NotWritten:
-        print("Not written yet.")
-        return None
-    except NotYet as wrong:
-        print(f"Not yet: {wrong}")
-        return False
-    print(f"Right. {praise}")
-    return True
+    signature = inspect.signature(examine)
+
+    @functools.wraps(examine)
+    def check(*arguments: Any, **named: Any) -> bool | None:
+        call = signature.bind(*arguments, **named)
+        first = next(iter(call.arguments))
+        answer = call.arguments[first] = Answer(call.arguments[first])
+        try:
+            praise = examine(*call.args, **call.kwargs)
+            if answer.changed:
+                raise NotYet(f"the result is right, but your code changes its argument number {answer.changed} in place.")
+        except NotWritten:
+            print("Not written yet.")
+            return None
+        except NotYet as wrong:
+            print(f"Not yet: {wrong}")
+            return False
+        print(f"Right. {praise}")
+        return True
+
+    check.__signature__ = signature.replace(return_annotation="bool | None")
+    return check
 
 
 class Answer:
@@ -143,28 +154,17 @@ def same(found: Any, right: Any) -> bool:
 
 def scaled(right: Mapping[str, Any], reasons: Mapping[float, str]) -> list[Mistake]:
     """The mistakes that multiply everything by one factor; `reasons` has the advice for each."""
-    return [
-        Mistake(
-            "the sign is wrong" if factor == -1 else f"{factor:.3g} times what it should be",
-            tuple(factor * np.asarray(value) for value in right.values()),
-            advice,
-        )
-        for factor, advice in reasons.items()
-    ]
-
-
-def recognise(found: list[np.ndarray], mistakes: Iterable[Mistake]) -> None:
-    """Raise NotYet if all that was found is what a known mistake gives."""
-    for name, gives, advice in mistakes:
-        gives = gives if isinstance(gives, tuple) else (gives,)
-        if all(same(part, wrong) for part, wrong in zip(found, gives)):
-            raise NotYet(f"{name}. {advice}")
+    mistakes = []
+    for factor, advice in reasons.items():
+        name = "the sign is wrong" if factor == -1 else f"{factor:.3g} times what it should be"
+        mistakes.append(Mistake(name, tuple(factor * np.asarray(value) for value in right.values()), advice))
+    return mistakes
 
 
 def compare(
     result: Any,
     right: Mapping[str, Any],
-    mistakes: Iterable[Mistake] = (),
+    mistakes: Sequence[Mistake],
     place: Callable[[str, tuple[int, ...]], str] | None = None,
 ) -> None:
     """Compare an answer with what is right, part by part; the parts stand in the order in which they are returned.
@@ -173,12 +173,14 @@ def compare(
     wrong part, since in backpropagation the parts before it follow from it, and the known mistake that explains it. Where no
     mistake is known, the worst element is shown; `place` names it, from the part's name and the indices.
     """
-    mistakes, names = list(mistakes), list(right)
+    names = list(right)
     want = [np.asarray(value, float) for value in right.values()]
     found = parts(result, names) if len(names) > 1 else [numbers(result, names[0])]
     if all(map(same, found, want)):
         return
-    recognise(found, mistakes)
+    for name, gives, advice in mistakes:
+        if all(map(same, found, gives if isinstance(gives, tuple) else [gives])):
+            raise NotYet(f"{name}. {advice}")
     shapes, right_shapes = [part.shape for part in found], [part.shape for part in want]
     mixed = shapes != right_shapes and sorted(shapes) == sorted(right_shapes)
     if mixed or any(all(map(same, found, order)) for order in permutations(want)):

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises.judge import Answer, Mistake, central_differences, compare, judge, scaled
+from helpers.exercises.judge import Mistake, central_differences, compare, judge, scaled
 
 
-def check_dtanh(your_dtanh: Callable[[np.ndarray], Any]) -> bool | None:
+@judge
+def check_dtanh(your_dtanh: Callable[[np.ndarray], Any]) -> str:
     """The derivative of tanh, in terms of its output o of any shape."""
     o = np.tanh(np.linspace(-3, 3, 7))
     right = {"the derivative": 1 - o**2}
@@ -22,12 +23,8 @@ def check_dtanh(your_dtanh: Callable[[np.ndarray], Any]) -> bool | None:
         Mistake("this is tanh, not its derivative", np.tanh(o), "Differentiate it."),
         *scaled(right, {-1: "tanh rises everywhere, so its derivative is positive.", 2: "At x = 0, tanh has a slope of 1."}),
     ]
-
-    def examine(answer: Answer) -> str:
-        compare(answer(o), right, mistakes, lambda name, index: f"for the output {o[index]:.3g} {name}")
-        return "At its steepest, tanh is four times as steep as the sigmoid, and passes more of the delta back."
-
-    return judge(your_dtanh, examine)
+    compare(your_dtanh(o), right, mistakes, lambda name, index: f"for the output {o[index]:.3g} {name}")
+    return "At its steepest, tanh is four times as steep as the sigmoid, and passes more of the delta back."
 
 
 def _factors(right: dict[str, np.ndarray], n: int) -> list[Mistake]:
@@ -42,7 +39,8 @@ def _factors(right: dict[str, np.ndarray], n: int) -> list[Mistake]:
     return scaled(right, reasons)
 
 
-def check_bias_gradients(your_bias_gradients: Callable[..., Any]) -> bool | None:
+@judge
+def check_bias_gradients(your_bias_gradients: Callable[..., Any]) -> str:
     """The gradients of two biases, from the deltas (units, n) of the hidden and the output layer."""
     rng = np.random.default_rng(0)
     y, z = rng.normal(size=(4, 7)), rng.normal(size=(3, 7))
@@ -62,15 +60,12 @@ def check_bias_gradients(your_bias_gradients: Callable[..., Any]) -> bool | None
         Mistake("this divides by the units", both(lambda a: a.sum(1, keepdims=True) / len(a)), "n counts the samples, columns."),
         Mistake("each sample has its own gradient", both(lambda a: a), "The samples share a bias: average over them."),
     ]
-
-    def examine(answer: Answer) -> str:
-        compare(answer(y, z), right, mistakes)
-        return "With these two, backprop could train biases as well."
-
-    return judge(your_bias_gradients, examine)
+    compare(your_bias_gradients(y, z), right, mistakes)
+    return "With these two, backprop could train biases as well."
 
 
-def check_relu_gradients(your_relu_gradients: Callable[..., Any]) -> bool | None:
+@judge
+def check_relu_gradients(your_relu_gradients: Callable[..., Any]) -> str:
     """The function with the planted bug, mended: ReLU in the middle, no activation function at the end."""
     rng = np.random.default_rng(0)
     Wyx, Wzy, Xout, Zteach = (rng.normal(size=shape) for shape in ((5, 4), (3, 5), (4, 6), (3, 6)))
@@ -89,19 +84,16 @@ def check_relu_gradients(your_relu_gradients: Callable[..., Any]) -> bool | None
         Mistake("the derivative of ReLU is inverted", gradients(Yin <= 0), "It is 1 where the output is positive."),
         Mistake("dE_dWzy has the pre-activation", gradients(sent=Yin), "Wzy is multiplied by Yout, the output of ReLU."),
     ]
-
-    def examine(answer: Answer) -> str:
-        compare(answer(Wyx, Wzy, Xout, Zteach), right, mistakes)
-        return "The faulty one learns too, but a gradient check finds its fault."
-
-    return judge(your_relu_gradients, examine)
+    compare(your_relu_gradients(Wyx, Wzy, Xout, Zteach), right, mistakes)
+    return "The faulty one learns too, but a gradient check finds its fault."
 
 
-def check_deep_gradients(your_deep_gradients: Callable[..., Any]) -> bool | None:
+@judge
+def check_deep_gradients(your_deep_gradients: Callable[..., Any]) -> str:
     """The gradients of a network with two hidden layers, compared with central differences."""
-    rng = np.random.default_rng(0)
+    rng, n = np.random.default_rng(0), 6
     Whx, Wyh, Wzy = (rng.normal(size=(4, 4)) for _ in range(3))
-    Xout, Zteach, n = rng.normal(size=(4, 6)), rng.random((4, 6)), 6
+    Xout, Zteach = rng.normal(size=(4, n)), rng.random((4, n))
 
     def sigmoid(x: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
@@ -114,25 +106,23 @@ def check_deep_gradients(your_deep_gradients: Callable[..., Any]) -> bool | None
     measured = central_differences(lambda: 0.5 * np.sum((forward()[-1] - Zteach) ** 2) / n, (Whx, Wyh, Wzy))
     right = dict(zip(("dE_dWhx", "dE_dWyh", "dE_dWzy"), measured))
     H, Y, Z = forward()
+    dZ, dY, dH = (o * (1 - o) for o in (Z, Y, H))
 
-    def derivative(o: np.ndarray) -> np.ndarray:
-        return o * (1 - o)
-
-    def chain(z: Any = None, y: Any = None, h: Any = None, back_y: np.ndarray = Wzy.T, back_h: np.ndarray = Wyh.T) -> tuple:
+    def chain(z: Any = dZ, y: Any = dY, h: Any = dH, back_y: np.ndarray = Wzy.T, back_h: np.ndarray = Wyh.T) -> tuple:
         """The three gradients, with another derivative at a layer or another matrix on the way back."""
-        delta_z = (Z - Zteach) / n * (derivative(Z) if z is None else z)
-        delta_y = (back_y @ delta_z) * (derivative(Y) if y is None else y)
-        delta_h = (back_h @ delta_y) * (derivative(H) if h is None else h)
+        delta_z = (Z - Zteach) / n * z
+        delta_y = (back_y @ delta_z) * y
+        delta_h = (back_h @ delta_y) * h
         return delta_h @ Xout.T, delta_y @ H.T, delta_z @ Y.T
 
-    twice = chain(*(derivative(sigmoid(o)) for o in (Z, Y, H)))
+    twice = chain(*(sigmoid(o) * (1 - sigmoid(o)) for o in (Z, Y, H)))
     multiply = "Multiply by the derivative of the activation function, o (1 - o), at each layer."
     mistakes = [
         *_factors(right, n),
         Mistake("the derivative at Z is missing", chain(z=1), multiply),
         Mistake("the derivative at Y is missing", chain(y=1), multiply),
         Mistake("the derivative at H is missing", chain(h=1), multiply),
-        Mistake("the derivative at H takes Yout", chain(h=derivative(Y)), "Take the outputs of H itself."),
+        Mistake("the derivative at H takes Yout", chain(h=dY), "Take the outputs of H itself."),
         Mistake("the derivatives at both hidden layers are missing", chain(y=1, h=1), multiply),
         Mistake("the derivatives at all layers are missing", chain(1, 1, 1), multiply),
         Mistake("the sigmoid is applied twice", twice, "Its derivative o (1 - o) takes the output o, not the pre-activation."),
@@ -141,9 +131,5 @@ def check_deep_gradients(your_deep_gradients: Callable[..., Any]) -> bool | None
         Mistake("neither matrix is transposed", chain(back_y=Wzy, back_h=Wyh), "The deltas go back through the transposes."),
         Mistake("from Y to H the delta goes through Wzy", chain(back_h=Wzy.T), "Between Y and H stands Wyh."),
     ]
-
-    def examine(answer: Answer) -> str:
-        compare(answer(Whx, Wyh, Wzy, Xout, Zteach), right, mistakes)
-        return "All three agree with central differences, and each further layer would repeat the same step."
-
-    return judge(your_deep_gradients, examine)
+    compare(your_deep_gradients(Whx, Wyh, Wzy, Xout, Zteach), right, mistakes)
+    return "All three agree with central differences, and each further layer would repeat the same step."
