@@ -47,7 +47,7 @@ def read(picture: Any) -> np.ndarray:
         values = _from_file(os.fspath(picture))
     elif isinstance(picture, Image.Image):
         values = _from_image(picture)
-    elif isinstance(picture, (np.ndarray, list, tuple)) or hasattr(picture, "__array__"):
+    elif isinstance(picture, (list, tuple)) or hasattr(picture, "__array__"):
         values = _from_array(picture)
     else:
         raise PictureError(f"expected a path, a PIL image or an array, got {type(picture).__name__}")
@@ -56,12 +56,12 @@ def read(picture: Any) -> np.ndarray:
         raise PictureError(f"expected a picture of at least 5 by 5 pixels, got {width} by {height}")
     if max(height, width) < 10:
         raise PictureError(f"too small to be read: expected 10 pixels at least, got {width} by {height}")
-    if channels in (1, 3):
-        return np.broadcast_to(values, (height, width, 3))
-    colour, opacity = np.broadcast_to(values[..., :-1], (height, width, 3)), values[..., -1:]
-    on_white = colour * opacity + (1 - opacity)
-    # White ink on a transparent ground would vanish on white paper: then the paper is black.
-    return on_white if np.ptp(on_white, axis=(0, 1)).max() >= FAINTEST else colour * opacity
+    if channels in (2, 4):
+        colour, opacity = values[..., :-1], values[..., -1:]
+        values = colour * opacity + (1 - opacity)
+        if np.ptp(values, axis=(0, 1)).max() < FAINTEST:  # white ink on a transparent ground: then the paper is black
+            values = colour * opacity
+    return np.broadcast_to(values, (height, width, 3))
 
 
 def find_ink(colours: np.ndarray) -> np.ndarray:
@@ -79,15 +79,14 @@ def find_ink(colours: np.ndarray) -> np.ndarray:
         noise /= 2 * np.sqrt(np.pi) * blur
     side = min(grey.shape)
     for size, rim in ((side // 4, True), (side // 2, False)):
-        depths, middles = zip(*(_depth(sign * grey, max(size, 5), rim) for sign in (1, -1)), strict=True)
+        depths, middles = zip(*(_depth(sign * grey, max(size, 5), rim) for sign in (1, -1)))
         level = max(map(_high, depths))
         if rim and level < max(FAINTEST, 6 * noise):
             raise PictureError("the picture is blank: nothing stands out from the paper")
-        strokes = [_best_part(depths[i], (1, -1)[i] * grey, middles[i], level / 2, size) for i in (0, 1)]
-        if not rim:
-            strokes = [(False, area, False) for _, area, _ in strokes]  # cut out tightly: the larger one is the ink
-        depth = depths[int(strokes[1] > strokes[0])]
-        if max(strokes)[2]:
+        dark, light = (_best_part(*each, level / 2, size) for each in zip(depths, (grey, -grey), middles))
+        light_ink = light > dark if rim else light[1] > dark[1]  # cut out tightly: the larger one is the ink
+        depth = depths[int(light_ink)]
+        if max(dark, light)[2]:
             break
     body = _digit(depth, noise, rim)
     peak = np.median(depth[body])
@@ -112,22 +111,20 @@ def centre(ink: np.ndarray, box: int = 20, size: int = 28) -> np.ndarray:
     if missing > 0:
         ink = _cut(np.clip(missing + 0.5 - scipy.ndimage.distance_transform_edt(~mask), 0, 1))
         scale = box / max(ink.shape)
-    if scale != 1:
-        ink = skimage.transform.resize(ink, [max(round(scale * side), 1) for side in ink.shape], order=1, anti_aliasing=scale < 1)
+    ink = skimage.transform.resize(ink, [max(round(scale * side), 1) for side in ink.shape], order=1, anti_aliasing=scale < 1)
     ink = np.clip(ink / np.quantile(ink[ink > 0.1], 0.9), 0, 1)
-    place = [round(size / 2 - middle) for middle in scipy.ndimage.center_of_mass(ink)]
-    top, left = (min(max(start, 0), size - side) for start, side in zip(place, ink.shape, strict=True))
-    centred = np.zeros((size, size), np.float32)
-    centred[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    return centred
+    middle = scipy.ndimage.center_of_mass(ink)
+    starts = [np.clip(round(size / 2 - middle[axis]), 0, size - ink.shape[axis]) for axis in (0, 1)]
+    margins = [(start, size - side - start) for start, side in zip(starts, ink.shape)]
+    return np.pad(ink, margins).astype(np.float32)
 
 
 def _cut(ink: np.ndarray) -> np.ndarray:
     """The smallest rectangle that holds the ink."""
-    rows, columns = (np.flatnonzero((ink > 0.1).any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    boxes = scipy.ndimage.find_objects((ink > 0.1).astype(int))
+    if not boxes:
         raise PictureError("the picture is blank: there is no ink to centre")
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink[boxes[0]]
 
 
 def _in_one_channel(colours: np.ndarray) -> np.ndarray:
@@ -200,33 +197,35 @@ def _best_part(depth: np.ndarray, grey: np.ndarray, middle: np.ndarray, level: f
 
 def _digit(depth: np.ndarray, noise: float, rim: bool) -> np.ndarray:
     """The mask of the digit's strokes. Raises PictureError unless there is one digit, away from the rim."""
-    rest, cut_out, least, side = depth, None, max(FAINTEST, 6 * noise), min(depth.shape)
+    above = skimage.filters.apply_hysteresis_threshold
+    rest, outer, least, side = depth, None, max(FAINTEST, 6 * noise), min(depth.shape)
     while (peak := _high(rest)) >= least:
         for low in (0.4, 0.6) if rim else (0.4,):  # at 0.4 faint strokes are whole; at 0.6 lines are apart from them
-            mask = _without_lines(skimage.filters.apply_hysteresis_threshold(rest, low * peak, 0.6 * peak), rest, 0.2 * peak)
-            labels = skimage.measure.label(mask, connectivity=2)
-            parts = _without_specks(skimage.measure.regionprops(labels))
+            mask = _without_lines(above(rest, low * peak, 0.6 * peak), rest, 0.2 * peak)
+            labels, parts = _parts(mask)
             inner = _without_specks([part for part in parts if not _reaches_the_rim(part, mask.shape)])
             longest = max(map(_extent, inner), default=0)
             # Beside what reaches the rim, something small need not be the digit; in a tight crop it is a piece of it.
-            if inner and longest >= (0.2 * side if cut_out is not None else 0.04 * side if rim else max(map(_extent, parts))):
+            if inner and longest >= (0.2 * side if outer is not None else 0.04 * side if rim else max(map(_extent, parts))):
                 _check_one(inner)
                 return np.isin(labels, [part.label for part in inner])
-        if cut_out is None:
-            labels = skimage.measure.label(
-                skimage.filters.apply_hysteresis_threshold(rest, 0.25 * peak, 0.6 * peak), connectivity=2
-            )
-            cut_out = np.isin(labels, [part.label for part in _without_specks(skimage.measure.regionprops(labels))])
+        if outer is None:
+            labels, outer = _parts(above(rest, 0.25 * peak, 0.6 * peak))
+            cut_out = np.isin(labels, [part.label for part in outer])
             least = max(least, 0.25 * peak)
-        around = skimage.filters.apply_hysteresis_threshold(rest, 0.1 * peak, 0.6 * peak)
-        rest = np.where(scipy.ndimage.binary_dilation(around, iterations=2), 0, rest)
-    parts = [] if cut_out is None else skimage.measure.regionprops(skimage.measure.label(cut_out, connectivity=2))
-    if max(map(_extent, parts), default=0) < 0.04 * side:
+        rest = np.where(scipy.ndimage.binary_dilation(above(rest, 0.1 * peak, 0.6 * peak), iterations=2), 0, rest)
+    if max(map(_extent, outer or []), default=0) < 0.04 * side:
         raise PictureError("the picture is blank: only specks stand out from the paper")
     if not _is_cut_out(cut_out):
         raise PictureError(f"something reaches the rim of the picture: {CROP}")
-    _check_one(parts)
+    _check_one(outer)
     return cut_out
+
+
+def _parts(mask: np.ndarray) -> tuple[np.ndarray, list]:
+    """The connected parts of a mask: the label of each pixel, (height, width), and the parts that are more than specks."""
+    labels = skimage.measure.label(mask, connectivity=2)
+    return labels, _without_specks(skimage.measure.regionprops(labels))
 
 
 def _without_specks(parts: list) -> list:
@@ -236,15 +235,13 @@ def _without_specks(parts: list) -> list:
 
 def _extent(part: Any) -> int:
     """The longer side of a part's box, in pixels."""
-    top, left, bottom, right = part.bbox
-    return max(bottom - top, right - left)
+    return max(part.image.shape)
 
 
 def _reaches_the_rim(part: Any, shape: tuple[int, int]) -> bool:
     """Whether a part comes nearer to the rim than a fiftieth of the picture's shorter side."""
     top, left, bottom, right = part.bbox
-    zone = 0.02 * min(shape)
-    return top < zone or left < zone or bottom > shape[0] - zone or right > shape[1] - zone
+    return min(top, left, shape[0] - bottom, shape[1] - right) < 0.02 * min(shape)
 
 
 def _is_cut_out(mask: np.ndarray) -> bool:
@@ -262,15 +259,14 @@ def _is_cut_out(mask: np.ndarray) -> bool:
 
 def _check_one(parts: list) -> None:
     """Raise PictureError if the parts stand side by side or far apart, as the strokes of one digit don't."""
-    main = max(parts, key=_extent)
-    extent = _extent(main)
-    strangers = 0
-    for part in parts:
-        gaps = [max(part.bbox[i], main.bbox[i]) - min(part.bbox[i + 2], main.bbox[i + 2]) for i in (0, 1)]
-        tall = part.bbox[2] - part.bbox[0] >= 0.6 * (main.bbox[2] - main.bbox[0])
-        strangers += part is not main and (max(gaps) > 0.25 * extent or (gaps[1] > 0 and tall))
-    if strangers:
-        raise PictureError(f"expected one digit, but {strangers + 1} parts stand apart: {CROP}")
+    boxes = np.array([part.bbox for part in parts])
+    main = np.array(max(parts, key=_extent).bbox)
+    height, width = main[2:] - main[:2]
+    gaps = np.maximum(boxes[:, :2], main[:2]) - np.minimum(boxes[:, 2:], main[2:])  # (n, 2), below zero where they overlap
+    tall = boxes[:, 2] - boxes[:, 0] >= 0.6 * height
+    apart = (gaps.max(axis=1) > 0.25 * max(height, width)) | ((gaps[:, 1] > 0) & tall)
+    if apart.any():
+        raise PictureError(f"expected one digit, but {apart.sum() + 1} parts stand apart: {CROP}")
 
 
 def _without_lines(mask: np.ndarray, depth: np.ndarray, faint: float) -> np.ndarray:
@@ -372,10 +368,10 @@ def _from_array(picture: Any) -> np.ndarray:
         raise PictureError(f"expected a picture of 5 by 5 up to {MOST_PIXELS:,} pixels, got {array.shape[1]} by {array.shape[0]}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise PictureError("expected finite numbers, got NaN or infinity")
-    lowest, largest = min(float(array.min()), 0.0), float(array.max())
-    largest -= lowest
-    highest = {"u1": 255, "u2": 65535, "i2": 32767}.get(array.dtype.str[1:]) if array.dtype.kind in "ui" else None
-    if array.dtype.kind == "b" or largest <= 1 and array.dtype.kind in "ui":
+    lowest = min(float(array.min()), 0.0)
+    largest = float(array.max()) - lowest
+    highest = {"u1": 255, "u2": 65535, "i2": 32767}.get(array.dtype.str[1:])
+    if largest <= 1 and array.dtype.kind in "bui":
         highest = 1  # zeros and ones
     if highest is None:  # wider numbers and floats don't tell their range; a little noise may lead beyond it
         ranges = (limit for limit in (255, 65535) if largest <= 1.5 * limit)

@@ -3,13 +3,13 @@
     >>> picture = PHOTOGRAPHS["hard shadow"](digit, np.random.default_rng(0))      # digit: (28, 28) uint8
 
 Each kind is a function of a digit and a random generator, which chooses size, place, pen, colours and light.
-Measured photographs have noise and go through JPEG; pictures from a paint program are exact.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -34,7 +34,7 @@ def ink_of(digit: np.ndarray, height: int, pen: float | None = None) -> np.ndarr
     return np.clip(resize(ink, shape, order=1, anti_aliasing=True), 0, 1)
 
 
-def one_pixel(digit: np.ndarray, side: int) -> np.ndarray:
+def one_pixel(digit: np.ndarray, rng: np.random.Generator | None = None, *, side: int) -> np.ndarray:
     """A clean line, one pixel wide and black on white, in a picture of `side` by `side` pixels: uint8."""
     whole = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC))
     return np.uint8(255 * ~skeletonize(whole > 110))
@@ -85,8 +85,6 @@ def photograph(
     high = max(round(rng.uniform(*height) * shape[0]), 14)
     widest = 0.14 * high
     ink = ink_of(digit, high, None if pen is None else min(rng.uniform(*pen), widest))
-    if ink.shape[1] > 0.8 * shape[1]:
-        ink = resize(ink, [round(side * 0.8 * shape[1] / ink.shape[1]) for side in ink.shape], anti_aliasing=True)
     room = [side - own for side, own in zip(shape, ink.shape, strict=True)]
     top, left = (round(rng.uniform(0.15, 0.85) * free) for free in room)
     sheet = np.ones((*shape, 3)) * paper
@@ -136,25 +134,27 @@ def ruled(strength: tuple, squared: bool, tilt: float = 0.0) -> Callable:
     return print_lines
 
 
+def distances(shape: tuple) -> list[np.ndarray]:
+    """How far each pixel lies from the picture's sides: top, left, bottom, right."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return [y, x, shape[0] - 1 - y, shape[1] - 1 - x]
+
+
 def desk(sheet, box, rng):
     """A table's edge: beyond a line past the digit everything is dark."""
     shape = sheet.shape[:2]
     side, turn = rng.integers(4), rng.uniform(-0.12, 0.12)
-    room = [box[0], box[1], shape[0] - box[2], shape[1] - box[3]][side]
-    depth = rng.uniform(0.2, 0.7) * room
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    far = [y, x, shape[0] - 1 - y, shape[1] - 1 - x][side] + turn * ([x, y][side % 2] - shape[1 - side % 2] / 2)
-    return np.where((far < depth)[..., None], rng.uniform(0.05, 0.45) * np.array([1, 0.9, 0.8]), sheet)
+    depth = rng.uniform(0.2, 0.7) * [box[0], box[1], shape[0] - box[2], shape[1] - box[3]][side]
+    far = distances(shape)
+    edge = far[side] + turn * (far[1 - side % 2] - shape[1 - side % 2] / 2)
+    return np.where((edge < depth)[..., None], rng.uniform(0.05, 0.45) * np.array([1, 0.9, 0.8]), sheet)
 
 
 def border(sheet, box, rng):
     """A thin dark line round the picture, or a little inside of it."""
     inset, width = rng.integers(0, 8), rng.integers(1, 5)
-    inside = np.ones(sheet.shape[:2], bool)
-    inside[inset : -inset or None, inset : -inset or None] = False
-    core = np.zeros_like(inside)
-    core[inset + width : -inset - width, inset + width : -inset - width] = True
-    return np.where((inside | core)[..., None], sheet, rng.uniform(0.05, 0.4))
+    far = np.minimum.reduce(distances(sheet.shape))
+    return np.where(((far < inset) | (far >= inset + width))[..., None], sheet, rng.uniform(0.05, 0.4))
 
 
 def on_a_desk(sheet, box, rng):
@@ -169,19 +169,19 @@ def on_a_desk(sheet, box, rng):
 
 
 def away_from(box, size, shape, rng):
-    """A place (row, column) for something of `size` pixels clear of the digit and of the rim; None if there is none."""
+    """A place (row, column) for something of `size` pixels clear of the digit and of the rim, or else the corner."""
     for _ in range(200):
         row, column = rng.integers(4, shape[0] - size - 4), rng.integers(4, shape[1] - size - 4)
         gap = 0.5 * (box[2] - box[0])
         if row > box[2] + gap or row + size < box[0] - gap or column > box[3] + gap or column + size < box[1] - gap:
             return row, column
-    return None
+    return 4, 4
 
 
 def reflection(sheet, box, rng):
     """A bright spot of a lamp on the paper, far from the digit."""
     size = rng.integers(30, 60)
-    place = away_from(box, size, sheet.shape, rng) or (4, 4)
+    place = away_from(box, size, sheet.shape, rng)
     y, x = np.mgrid[: sheet.shape[0], : sheet.shape[1]]
     spot = np.hypot(y - place[0] - size / 2, x - place[1] - size / 2) < size / 2
     spot = ndimage.gaussian_filter(spot.astype(float), rng.uniform(1, 6))[..., None]
@@ -191,7 +191,7 @@ def reflection(sheet, box, rng):
 def stamp(sheet, box, rng):
     """A stamp, a ring with a bar in it, far from the digit."""
     size = int(rng.integers(30, 60))
-    place = away_from(box, size, sheet.shape, rng) or (4, 4)
+    place = away_from(box, size, sheet.shape, rng)
     mark = np.zeros((size, size), bool)
     y, x = np.mgrid[:size, :size] - size / 2
     mark[(np.hypot(y, x) < size / 2 - 1) & (np.hypot(y, x) > size / 2 - 4)] = True
@@ -216,38 +216,33 @@ def beside(digit: np.ndarray, others: list, rng: np.random.Generator) -> np.ndar
     return np.uint8(255 * (1 - 0.9 * np.pad(np.concatenate(row, axis=1), 20)))
 
 
-def kind(**settings) -> Maker:
-    return lambda digit, rng: photograph(digit, rng, **settings)
-
-
 STROKES: dict[str, Maker] = {
-    f"a line of one pixel, {side} by {side}": lambda digit, rng, side=side: one_pixel(digit, side)
-    for side in (20, 28, 40, 50, 60)
+    f"a line of one pixel, {side} by {side}": partial(one_pixel, side=side) for side in (20, 28, 40, 50, 60)
 }
 PHOTOGRAPHS: dict[str, Maker] = {
-    "even light": kind(light=0.0),
-    "light falls off": kind(light=0.3),
-    "light falls off, thin pen": kind(light=0.25, pen=(1.2, 2.5)),
-    "light falls off, MNIST's strokes": kind(light=0.25, pen=None),
-    "dark corners": kind(corners=0.4),
-    "dark corners, thin pen": kind(corners=0.4, pen=(1.2, 2.5)),
-    "small": kind(shape=(600, 600), height=(0.06, 0.075), pen=(2, 5)),
-    "small, light falls off": kind(shape=(450, 600), height=(0.085, 0.1), light=0.25, pen=None),
-    "soft shadow": kind(over=shadow(25)),
-    "hard shadow": kind(over=shadow(1.5)),
-    "hard shadow, MNIST's strokes": kind(over=shadow(1.5), pen=None),
-    "weak ruled lines": kind(under=ruled((0.05, 0.2), False)),
-    "strong ruled lines": kind(under=ruled((0.3, 0.6), False)),
-    "tilted ruled lines": kind(under=ruled((0.2, 0.5), False, 0.06)),
-    "weak squares": kind(under=ruled((0.05, 0.2), True)),
-    "strong squares": kind(under=ruled((0.3, 0.6), True)),
-    "tilted squares": kind(under=ruled((0.2, 0.5), True, 0.06)),
+    "even light": partial(photograph, light=0.0),
+    "light falls off": partial(photograph, light=0.3),
+    "light falls off, thin pen": partial(photograph, light=0.25, pen=(1.2, 2.5)),
+    "light falls off, MNIST's strokes": partial(photograph, light=0.25, pen=None),
+    "dark corners": partial(photograph, corners=0.4),
+    "dark corners, thin pen": partial(photograph, corners=0.4, pen=(1.2, 2.5)),
+    "small": partial(photograph, shape=(600, 600), height=(0.06, 0.075), pen=(2, 5)),
+    "small, light falls off": partial(photograph, shape=(450, 600), height=(0.085, 0.1), light=0.25, pen=None),
+    "soft shadow": partial(photograph, over=shadow(25)),
+    "hard shadow": partial(photograph, over=shadow(1.5)),
+    "hard shadow, MNIST's strokes": partial(photograph, over=shadow(1.5), pen=None),
+    "weak ruled lines": partial(photograph, under=ruled((0.05, 0.2), False)),
+    "strong ruled lines": partial(photograph, under=ruled((0.3, 0.6), False)),
+    "tilted ruled lines": partial(photograph, under=ruled((0.2, 0.5), False, 0.06)),
+    "weak squares": partial(photograph, under=ruled((0.05, 0.2), True)),
+    "strong squares": partial(photograph, under=ruled((0.3, 0.6), True)),
+    "tilted squares": partial(photograph, under=ruled((0.2, 0.5), True, 0.06)),
 }
 AT_THE_RIM: dict[str, Maker] = {
-    "table edge": kind(over=desk),
-    "table edge, pen": kind(over=desk, pen=(2, 4)),
-    "border": kind(over=border),
-    "sheet on a desk": kind(over=on_a_desk, height=(0.25, 0.45)),
-    "reflection": kind(over=reflection, height=(0.25, 0.4)),
-    "stamp": kind(over=stamp, height=(0.25, 0.4)),
+    "table edge": partial(photograph, over=desk),
+    "table edge, pen": partial(photograph, over=desk, pen=(2, 4)),
+    "border": partial(photograph, over=border),
+    "sheet on a desk": partial(photograph, over=on_a_desk, height=(0.25, 0.45)),
+    "reflection": partial(photograph, over=reflection, height=(0.25, 0.4)),
+    "stamp": partial(photograph, over=stamp, height=(0.25, 0.4)),
 }
