@@ -188,7 +188,7 @@ def test_training_shows_every_image_once_an_epoch_changed_as_asked(cnn):
     assert "mine" in network.callbacks
 
 
-def test_training_minimizes_the_cross_entropy_at_a_constant_or_falling_rate(cnn):
+def test_training_minimizes_cross_entropy_at_a_constant_or_falling_rate(cnn):
     network, images, labels = Nothing(), np.zeros((10, 1)), np.arange(10)
     cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4)
     assert float(network.optimizer.learning_rate) == pytest.approx(0.1)

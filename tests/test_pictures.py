@@ -68,7 +68,7 @@ def test_a_digit_comes_out_as_mnist_has_it_in_whatever_guise(guise, digits):
     assert np.median(likeness) > 0.84 and np.mean(np.array(likeness) > 0.6) >= 0.95, sorted(likeness)[:5]
 
 
-def test_mnist_s_own_images_come_out_nearly_as_they_went_in_and_stay_as_they_are(digits):
+def test_mnist_s_images_come_out_as_they_went_in_and_stay_as_they_are(digits):
     before = digits.copy()
     assert np.median([alike(prepare(digit), digit) for digit in digits]) > 0.99
     np.testing.assert_array_equal(digits, before)
