@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from unittest.mock import Mock, call
 
 import keras
 import numpy as np
@@ -177,24 +178,36 @@ class Nothing:
 
 
 def test_training_shows_every_image_once_an_epoch_changed_as_asked(cnn):
-    images, labels, network = np.arange(10.0)[:, None], np.arange(10), Nothing()
+    images, labels, network = np.arange(10.0)[:, None], np.arange(10, dtype=np.uint8), Nothing()
     options = {"epochs": 2, "rate": 0.1, "batch_size": 4, "callbacks": ["mine"]}
     cnn.train(network, images, labels, augment=lambda batch, rng: 100 + batch, **options)
     for epoch in network.seen:
         assert [len(batch) for batch, _ in epoch] == [4, 4, 2]
-        shown = np.concatenate([np.column_stack([batch, labels]) for batch, labels in epoch])
+        shown = np.concatenate([np.column_stack([batch, targets.argmax(axis=1)]) for batch, targets in epoch])
         assert np.array_equal(shown[:, 0], 100 + shown[:, 1]) and sorted(shown[:, 1]) == list(range(10))
+        assert np.array_equal(np.concatenate([targets for _, targets in epoch]), np.eye(10)[shown[:, 1].astype(int)])
     assert not np.array_equal(network.seen[0][0][1], network.seen[1][0][1]), "both epochs have one order"
     assert "mine" in network.callbacks
+
+
+def test_training_shows_after_each_step_how_far_it_is():
+    names, network = fresh_definitions("02_keras_cnn_mnist"), Nothing()
+    names.Progress = line = Mock(**{"return_value.seconds": 1.0})
+    names.train(network, np.zeros((10, 1)), np.arange(10), epochs=3, rate=0.1, batch_size=4, label="test")
+    for _ in range(2):
+        network.callbacks[0].on_train_batch_end(0, {"loss": 0.5})
+    line.assert_called_once_with(9, "test")
+    assert line.return_value.update.call_args_list == [call(1, "loss 0.500"), call(2, "loss 0.500")]
 
 
 def test_training_minimizes_cross_entropy_at_a_constant_or_falling_rate(cnn):
     network, images, labels = Nothing(), np.zeros((10, 1)), np.arange(10)
     cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4)
     assert float(network.optimizer.learning_rate) == pytest.approx(0.1)
-    logits = random(10, 10)
-    assert float(network.loss(labels, logits)) == pytest.approx(cnn.cross_entropy(logits, np.eye(10)), rel=1e-4)
-    cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4, falling=True)
+    logits, smoothed = random(10, 10), 0.9 * np.eye(10) + 0.01
+    assert float(network.loss(np.eye(10), logits)) == pytest.approx(cnn.cross_entropy(logits, np.eye(10)), rel=1e-4)
+    cnn.train(network, images, labels, epochs=3, rate=0.1, batch_size=4, falling=True, smoothing=0.1)
+    assert float(network.loss(np.eye(10), logits)) == pytest.approx(cnn.cross_entropy(logits, smoothed), rel=1e-4)
     found = [float(network.optimizer._learning_rate(step)) for step in (0, 3, 9)]
     assert found == pytest.approx([0.1, 0.1 * (1 + np.cos(np.pi / 3)) / 2, 0], abs=1e-8)
 
@@ -227,7 +240,8 @@ def test_the_best_network_starts_and_trains_from_its_seed_on_warped_images():
     (first, options), (again, _), (other, others) = calls
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert (options["seed"], others["seed"]) == (5, 6)
-    assert (options["rate"], options["falling"], options["augment"]) == (3e-3, True, names.warp_groups)
+    assert (options["rate"], options["falling"], options["smoothing"]) == (3e-3, True, 0.1)
+    assert options["augment"] is names.warp_groups
 
 
 # --- reading a picture ---
@@ -265,16 +279,21 @@ def test_read_digit_gives_a_digit_and_ten_probabilities():
         ("rate 0.003", "rate 0.01", "rate"),
         ("rate 0.001", "falling from 0.001", "falling"),
         ("rate 0.003", "falling from 0.003", "falling"),
-        ("falling from 0.003", "… and dropout", "structure"),
-        ("falling from 0.003", "… and batch normalization", "structure"),
+        ("falling from 0.003", "… and dropout", "dropout"),
+        ("falling from 0.003", "… and batch normalization", "normalize"),
         ("falling from 0.003", "… and shifts", "augment"),
         ("falling from 0.003", "… and warps", "augment"),
-        ("… and warps", "normalization and warps", "structure"),
-        ("normalization and warps", "all three", "structure"),
+        ("falling from 0.003", "… and label smoothing", "smoothing"),
+        ("… and warps", "normalization and warps", "normalize"),
+        ("normalization and warps", "these and dropout", "dropout"),
+        ("normalization and warps", "these and label smoothing", "smoothing"),
     ],
 )
 def test_each_row_of_the_changes_differs_from_its_base_in_one_thing(cnn, base, name, change):
-    steps = {name: {"structure": structure, **options} for name, (structure, options) in steps_of_the_changes(cnn).items()}
+    steps = {
+        name: {"normalize": normalize, "dropout": dropout, **options}
+        for name, ((normalize, dropout), options) in steps_of_the_changes(cnn).items()
+    }
     one, other = steps[base], steps[name]
     assert {key for key in one | other if one.get(key) != other.get(key)} == {change}
 
